@@ -1,0 +1,1 @@
+//! Shelf, study, claim, verdict, run directory and report of backstitch.

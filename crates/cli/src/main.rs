@@ -1,0 +1,3 @@
+//! The `backstitch` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Readers, generators and the data directory of backstitch.

@@ -1,0 +1,1 @@
+//! The statistics wing of backstitch: topo.

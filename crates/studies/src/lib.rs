@@ -1,0 +1,1 @@
+//! The experiments of backstitch: one file per method.
