@@ -1,5 +1,9 @@
-//! What several wings need beyond dense linear algebra: seeded streams and interval statistics.
+//! What several wings need beyond dense linear algebra: a plain matrix, seeded streams and interval statistics.
 
+pub mod interval;
+pub mod matrix;
 pub mod stream;
 
+pub use interval::Interval;
+pub use matrix::Matrix;
 pub use stream::Stream;
