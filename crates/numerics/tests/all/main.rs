@@ -1,0 +1,5 @@
+//! All integration tests of this crate, one binary.
+
+mod coverage;
+mod degenerate;
+mod vectors;
