@@ -130,7 +130,8 @@ impl DagParameters {
     /// # Errors
     /// The first parameter outside its range, with its value, the range and a way out.
     pub fn validate(&self) -> Result<(), DagError> {
-        let fail = |name, value: String, allowed: String, way_out| Err(DagError { name, value, allowed, way_out });
+        let fail =
+            |name, value: String, allowed: String, way_out| Err(DagError { name, value, allowed, way_out });
         if self.nodes == 0 {
             return fail("nodes", "0".into(), "at least 1".into(), "ask for one node or more");
         }
@@ -201,7 +202,8 @@ pub fn generate(parameters: &DagParameters, seed: u64) -> Result<DagSample, DagE
     let mut weights = Matrix::zeros(parameters.nodes, parameters.nodes);
     for (from, to) in edges {
         let sign = if stream.uniform() < 0.5 { -1.0 } else { 1.0 };
-        let size = parameters.weight_low + (parameters.weight_high - parameters.weight_low) * stream.uniform();
+        let size =
+            parameters.weight_low + (parameters.weight_high - parameters.weight_low) * stream.uniform();
         weights[(from, to)] = sign * size;
     }
     let samples = draw_samples(parameters, &weights, &order, seed);
@@ -350,9 +352,7 @@ mod tests {
                 let sample = generate(&parameters, seed).unwrap();
                 assert_eq!(edges(&sample), expected, "{graph:?}");
                 assert!(parents_come_first(&sample), "{graph:?}");
-                assert!(
-                    sample.weights.values().iter().all(|w| *w == 0.0 || (0.5..=2.0).contains(&w.abs()))
-                );
+                assert!(sample.weights.values().iter().all(|w| *w == 0.0 || (0.5..=2.0).contains(&w.abs())));
             }
         }
     }
@@ -377,7 +377,10 @@ mod tests {
                 (sample.values().iter().map(|x| (x - found).powi(2)).sum::<f64>() / rows as f64).sqrt();
             // Six standard errors of the mean; of the deviation, with a kurtosis of at most 9.
             assert!((found - mean).abs() < 6.0 * deviation / (rows as f64).sqrt(), "{noise:?} mean {found}");
-            assert!((spread - deviation).abs() < 9.0 * deviation / (rows as f64).sqrt(), "{noise:?} {spread}");
+            assert!(
+                (spread - deviation).abs() < 9.0 * deviation / (rows as f64).sqrt(),
+                "{noise:?} {spread}"
+            );
         }
     }
 
