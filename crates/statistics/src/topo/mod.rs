@@ -12,7 +12,7 @@ mod search;
 
 use backstitch_numerics::Matrix;
 
-pub use graph::{refit, score_of_weights, threshold, topological_order};
+pub use graph::{prune, refit, score_of_weights, threshold, topological_order};
 pub use metrics::{Comparison, shd, varsortability};
 pub use parameters::{Neighbourhood, Operation, Parameters, Score};
 pub use problem::Problem;

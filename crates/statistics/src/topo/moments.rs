@@ -34,8 +34,7 @@ impl Moments {
         }
         // Logistic columns stay 0/1; there, centring is an intercept.
         let centre = parameters.centre && !binary;
-        let means: Vec<f64> =
-            (0..columns).map(|c| if centre { mean(samples, c) } else { 0.0 }).collect();
+        let means: Vec<f64> = (0..columns).map(|c| if centre { mean(samples, c) } else { 0.0 }).collect();
         let mut covariance = second_moments(samples, &means);
         let mut scales = vec![1.0; columns];
         if parameters.standardise {
