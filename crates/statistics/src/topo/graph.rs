@@ -161,7 +161,7 @@ pub fn score_of_weights(covariance: &Matrix, weights: &Matrix) -> Result<f64, Er
     Ok(0.5 * sum)
 }
 
-fn square(what: &'static str, matrix: &Matrix) -> Result<usize, Error> {
+pub(super) fn square(what: &'static str, matrix: &Matrix) -> Result<usize, Error> {
     let (rows, columns) = (matrix.rows(), matrix.columns());
     if rows == columns {
         Ok(rows)

@@ -1,6 +1,9 @@
 //! TOPO: learn a weighted directed acyclic graph by descending a score over topological orders.
 
+mod baselines;
 mod candidates;
+mod dagma;
+mod exact;
 mod factor;
 mod graph;
 mod metrics;
@@ -12,6 +15,7 @@ mod search;
 
 use backstitch_numerics::Matrix;
 
+pub use dagma::{DagmaFit, DagmaParameters, dagma};
 pub use graph::{prune, refit, score_of_weights, threshold, topological_order};
 pub use metrics::{Comparison, shd, varsortability};
 pub use parameters::{Neighbourhood, Operation, Parameters, Score};
