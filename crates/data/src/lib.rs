@@ -1,1 +1,3 @@
 //! Readers, generators and the data directory of backstitch.
+
+pub mod dag;

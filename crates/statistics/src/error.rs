@@ -1,0 +1,181 @@
+//! What can go wrong in this wing. Every message carries the name, the value, the allowed range and a way out.
+//!
+//! Rows and columns are counted from 0 in the fields and in the messages; [`Error::named`] writes the same message with
+//! the user's column names.
+
+use std::fmt::Write;
+
+/// An error of the statistics wing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter outside its range.
+    #[error("{name} is {value}, but must be {allowed}; {way_out}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The value found.
+        value: String,
+        /// The allowed range.
+        allowed: &'static str,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// The table has no column.
+    #[error("the table has no columns; at least one is needed")]
+    NoColumns,
+    /// One row or none.
+    #[error("the table has {rows} row(s), but at least 2 are needed to measure a spread; add rows")]
+    OneRow {
+        /// Rows found.
+        rows: usize,
+    },
+    /// The covariance is singular because there are too few rows.
+    #[error(
+        "the table has {rows} rows for {columns} columns, so the covariance is singular (it needs more than {columns} \
+         rows); add rows, drop columns, or set ridge to 1e-8 or more"
+    )]
+    TooFewRows {
+        /// Rows found.
+        rows: usize,
+        /// Columns found.
+        columns: usize,
+    },
+    /// NaN or an infinity.
+    #[error("row {row}, column {column} is {value}, but must be a finite number; fill or drop the row")]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// Finite values whose products are not.
+    #[error("column {column} has values too large to square (largest {value:e}); rescale the column")]
+    TooLarge {
+        /// Column, from 0.
+        column: usize,
+        /// Its largest absolute value.
+        value: f64,
+    },
+    /// A column without spread.
+    #[error("column {column} is constant ({value}), so it can have neither parents nor children; drop it")]
+    Constant {
+        /// Column, from 0.
+        column: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A column that is a linear combination of others.
+    #[error("{}; drop one of them or set ridge to 1e-8 or more", collinear(*column, on, &|c| c.to_string()))]
+    Collinear {
+        /// Column, from 0.
+        column: usize,
+        /// The columns that it is a combination of.
+        on: Vec<usize>,
+    },
+    /// The logistic score on a column that is not 0/1.
+    #[error(
+        "row {row}, column {column} is {value}, but the logistic score needs 0 or 1; use the least-squares score"
+    )]
+    NotBinary {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// An order that is not a permutation of the columns.
+    #[error(
+        "the order is not a permutation of the {columns} columns: {problem}; give every column exactly once"
+    )]
+    Order {
+        /// Number of columns.
+        columns: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Two shapes that do not fit.
+    #[error("{what} is {}×{}, but must be {}×{}", found.0, found.1, expected.0, expected.1)]
+    Shape {
+        /// What has the wrong shape.
+        what: &'static str,
+        /// Rows and columns found.
+        found: (usize, usize),
+        /// Rows and columns needed.
+        expected: (usize, usize),
+    },
+    /// A weighted graph with a cycle.
+    #[error(
+        "the graph has a cycle through columns {nodes:?}, so no order fits it; remove its weakest edge, for instance \
+         with a larger threshold"
+    )]
+    Cycle {
+        /// Columns on one cycle, in the direction of the edges.
+        nodes: Vec<usize>,
+    },
+    /// The exact search on too many columns.
+    #[error(
+        "the exact search visits 2^{columns} sets; it takes at most {limit} columns; use the local search"
+    )]
+    TooManyColumns {
+        /// Columns found.
+        columns: usize,
+        /// Most columns taken.
+        limit: usize,
+    },
+}
+
+impl Error {
+    /// The message with the user's column names in place of column numbers. Columns without a name keep their number.
+    pub fn named(&self, names: &[String]) -> String {
+        let name = |column: usize| match names.get(column) {
+            Some(name) => format!("\"{name}\""),
+            None => column.to_string(),
+        };
+        match self {
+            Self::NotFinite { row, column, value } => format!(
+                "row {row}, column {} is {value}, but must be a finite number; fill or drop the row",
+                name(*column)
+            ),
+            Self::TooLarge { column, value } => format!(
+                "column {} has values too large to square (largest {value:e}); rescale the column",
+                name(*column)
+            ),
+            Self::Constant { column, value } => format!(
+                "column {} is constant ({value}), so it can have neither parents nor children; drop it",
+                name(*column)
+            ),
+            Self::Collinear { column, on } => {
+                format!("{}; drop one of them or set ridge to 1e-8 or more", collinear(*column, on, &name))
+            }
+            Self::NotBinary { row, column, value } => format!(
+                "row {row}, column {} is {value}, but the logistic score needs 0 or 1; use the least-squares score",
+                name(*column)
+            ),
+            Self::Cycle { nodes } => format!(
+                "the graph has a cycle through columns {}, so no order fits it; remove its weakest edge, for instance \
+                 with a larger threshold",
+                nodes.iter().map(|&c| name(c)).collect::<Vec<_>>().join(" → ")
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn collinear(column: usize, on: &[usize], name: &dyn Fn(usize) -> String) -> String {
+    match on {
+        [other] => format!("columns {} and {} are collinear", name(*other), name(column)),
+        _ => {
+            let mut text = format!("column {} is a linear combination of columns ", name(column));
+            for (place, &other) in on.iter().enumerate() {
+                let comma = if place == 0 { "" } else { ", " };
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{comma}{}", name(other));
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The least-squares score of an order and of all its neighbours, exactly, from one Cholesky factor.
+//!
+//! With the columns in order π, the covariance is `S_π = R'R`, R upper triangular. Then `R_kk²` is the residual variance of
+//! the k-th node given all before it, the score is `½ Σ R_kk²`, and with `B = R⁻¹` the regression weights are
+//! `W_ik = −B_ik R_kk` (i < k). Two identities give the neighbours without factoring again:
+//!
+//! - The residual variance of the node at b given the first a nodes is `T_a = Σ_{m=a..b} R_mb²`. If that node moves to
+//!   position a, it gets `T_a`, and a node k that it passes gets `R_kk² · T_{k+1}/T_k`, since determinants of leading
+//!   blocks do not depend on the order inside.
+//! - The residual variance of the node at a given all others up to b is `1/s_b`, `s_b = Σ_{m=a..b} B_am²`. If that node
+//!   moves to position b, a node k that it passes gets `R_kk² · s_k/s_{k−1}`.
+//!
+//! So each insertion costs O(b − a) and all of them together O(d²) running sums per target. An exchange is the first
+//! identity in the factor from which the node at a has been rotated out, O((b − a)²).
+
+use backstitch_numerics::Matrix;
+
+use super::Operation;
+use super::order::Move;
+
+/// The factor of one order.
+#[derive(Clone, Debug)]
+pub(super) struct Factor {
+    /// R, d × d in positions; zero below the diagonal.
+    upper: Matrix,
+    /// B = R⁻¹, likewise.
+    inverse: Matrix,
+}
+
+impl Factor {
+    /// Factors the covariance with rows and columns in this order. The covariance must be positive definite (the moments
+    /// were checked); pivots are held above a tiny share of the variance, so that rounding cannot break the search.
+    pub(super) fn new(covariance: &Matrix, order: &[usize]) -> Self {
+        let upper = factor_upper(covariance, order);
+        let inverse = invert_upper(&upper);
+        Self { upper, inverse }
+    }
+
+    /// `½ Σ R_kk²`.
+    pub(super) fn score(&self) -> f64 {
+        half_square_sum(&self.upper)
+    }
+
+    /// Weight of the node at position `from` in the regression of the node at position `to`.
+    pub(super) fn weight(&self, from: usize, to: usize) -> f64 {
+        if from < to { -self.inverse[(from, to)] * self.upper[(to, to)] } else { 0.0 }
+    }
+
+    /// Score after the move minus score before it.
+    pub(super) fn change(&self, step: Move) -> f64 {
+        let Move { first, last, operation } = step;
+        let before: f64 = (first..=last).map(|k| self.upper[(k, k)].powi(2)).sum();
+        let after = match operation {
+            Operation::MoveBefore => self.last_to_front(first, last),
+            Operation::MoveAfter => self.first_to_back(first, last),
+            Operation::Exchange => self.exchange(first, last),
+        };
+        0.5 * (after - before)
+    }
+
+    fn last_to_front(&self, first: usize, last: usize) -> f64 {
+        let mut tail = self.upper[(last, last)].powi(2);
+        let mut sum = 0.0;
+        for k in (first..last).rev() {
+            let longer = tail + self.upper[(k, last)].powi(2);
+            sum += self.upper[(k, k)].powi(2) * (tail / longer);
+            tail = longer;
+        }
+        sum + tail
+    }
+
+    fn first_to_back(&self, first: usize, last: usize) -> f64 {
+        let mut precision = self.inverse[(first, first)].powi(2);
+        let mut sum = 0.0;
+        for k in first + 1..=last {
+            let larger = precision + self.inverse[(first, k)].powi(2);
+            sum += self.upper[(k, k)].powi(2) * (larger / precision);
+            precision = larger;
+        }
+        sum + 1.0 / precision
+    }
+
+    fn exchange(&self, first: usize, last: usize) -> f64 {
+        if last == first + 1 {
+            return self.last_to_front(first, last);
+        }
+        // Rotate the node at `first` out of the rows below it, one adjacent transposition after another. `carried` is its
+        // row; what remains of column `last` and of the diagonal is the factor without that node.
+        let mut carried = self.upper.row(first)[first..=last].to_vec();
+        let width = carried.len();
+        let mut diagonal = Vec::with_capacity(width);
+        let mut column = Vec::with_capacity(width);
+        for k in 1..width - 1 {
+            let row = &self.upper.row(first + k)[first..=last];
+            let length = carried[k].hypot(row[k]);
+            let (cosine, sine) = (carried[k] / length, row[k] / length);
+            diagonal.push(length);
+            column.push(cosine * carried[width - 1] + sine * row[width - 1]);
+            for (value, &other) in carried[k + 1..].iter_mut().zip(&row[k + 1..]) {
+                *value = cosine * other - sine * *value;
+            }
+        }
+        let own = self.upper[(last, last)];
+        let mut tail = carried[width - 1].powi(2) + own * own;
+        let mut sum = 0.0;
+        for (length, value) in diagonal.iter().zip(&column).rev() {
+            let longer = tail + value * value;
+            sum += length * length * (tail / longer);
+            tail = longer;
+        }
+        // The exchanged nodes: the later one given what stood before `first`, the earlier one given everything.
+        let precision: f64 = (first..=last).map(|m| self.inverse[(first, m)].powi(2)).sum();
+        let front: f64 = (first..=last).map(|m| self.upper[(m, last)].powi(2)).sum();
+        sum + front + 1.0 / precision
+    }
+}
+
+/// `½ Σ R_kk²` of the order, without the inverse.
+pub(super) fn score_of_order(covariance: &Matrix, order: &[usize]) -> f64 {
+    half_square_sum(&factor_upper(covariance, order))
+}
+
+fn half_square_sum(upper: &Matrix) -> f64 {
+    0.5 * (0..upper.rows()).map(|k| upper[(k, k)].powi(2)).sum::<f64>()
+}
+
+fn factor_upper(covariance: &Matrix, order: &[usize]) -> Matrix {
+    let d = order.len();
+    let mut upper = Matrix::zeros(d, d);
+    for (i, &row) in order.iter().enumerate() {
+        for (value, &column) in upper.row_mut(i)[i..].iter_mut().zip(&order[i..]) {
+            *value = covariance[(row, column)];
+        }
+    }
+    let mut pivot_row = vec![0.0; d];
+    for k in 0..d {
+        let floor = 1e-15 * covariance[(order[k], order[k])];
+        let root = upper[(k, k)].max(floor).sqrt();
+        upper[(k, k)] = root;
+        for value in &mut upper.row_mut(k)[k + 1..] {
+            *value /= root;
+        }
+        pivot_row[k..].copy_from_slice(&upper.row(k)[k..]);
+        for i in k + 1..d {
+            let factor = pivot_row[i];
+            for (value, x) in upper.row_mut(i)[i..].iter_mut().zip(&pivot_row[i..]) {
+                *value -= factor * x;
+            }
+        }
+    }
+    upper
+}
+
+/// Row i of the inverse: `B_i = (e_i − Σ_{m>i} R_im B_m) / R_ii`, bottom up.
+fn invert_upper(upper: &Matrix) -> Matrix {
+    let d = upper.rows();
+    let mut inverse = Matrix::zeros(d, d);
+    let mut row = vec![0.0; d];
+    for i in (0..d).rev() {
+        row[i..].fill(0.0);
+        row[i] = 1.0;
+        for m in i + 1..d {
+            let factor = upper[(i, m)];
+            for (value, x) in row[m..].iter_mut().zip(&inverse.row(m)[m..]) {
+                *value -= factor * x;
+            }
+        }
+        let pivot = upper[(i, i)];
+        for (target, value) in inverse.row_mut(i)[i..].iter_mut().zip(&row[i..]) {
+            *target = value / pivot;
+        }
+    }
+    inverse
+}

@@ -1,0 +1,171 @@
+//! Weighted graphs as matrices: thresholds, orders, refits and comparisons. Entry (i, j) is the weight of i → j.
+
+use backstitch_numerics::Matrix;
+
+use crate::Error;
+
+/// The weights with everything below `least` in absolute value set to zero (the paper: 0.3).
+pub fn threshold(weights: &Matrix, least: f64) -> Matrix {
+    Matrix::from_fn(weights.rows(), weights.columns(), |i, j| {
+        if weights[(i, j)].abs() < least { 0.0 } else { weights[(i, j)] }
+    })
+}
+
+/// An order with every parent before its children: of all nodes without a parent left, always the smallest index.
+///
+/// # Errors
+/// [`Error::Shape`] if the matrix is not square, [`Error::Cycle`] with one cycle if there is one.
+pub fn topological_order(weights: &Matrix) -> Result<Vec<usize>, Error> {
+    let d = square("the graph", weights)?;
+    let mut parents: Vec<usize> =
+        (0..d).map(|j| (0..d).filter(|&i| weights[(i, j)] != 0.0).count()).collect();
+    let mut open: std::collections::BTreeSet<usize> = (0..d).filter(|&j| parents[j] == 0).collect();
+    let mut order = Vec::with_capacity(d);
+    while let Some(node) = open.pop_first() {
+        order.push(node);
+        for child in (0..d).filter(|&j| weights[(node, j)] != 0.0) {
+            parents[child] -= 1;
+            if parents[child] == 0 {
+                open.insert(child);
+            }
+        }
+    }
+    if order.len() == d { Ok(order) } else { Err(Error::Cycle { nodes: one_cycle(weights, &parents) }) }
+}
+
+/// Walks parents within the nodes that could not be ordered until one repeats.
+fn one_cycle(weights: &Matrix, parents: &[usize]) -> Vec<usize> {
+    let stuck = |node: usize| parents[node] > 0;
+    let mut walk: Vec<usize> = (0..parents.len()).filter(|&node| stuck(node)).take(1).collect();
+    while let Some(&node) = walk.last() {
+        let Some(parent) = (0..parents.len()).find(|&i| stuck(i) && weights[(i, node)] != 0.0) else { break };
+        if let Some(place) = walk.iter().position(|&seen| seen == parent) {
+            walk.drain(..place);
+            break;
+        }
+        walk.push(parent);
+    }
+    walk.reverse();
+    walk
+}
+
+/// Least squares on a given sparse support: for every node the regression on the nodes with a non-zero entry in its
+/// column of `support`. Returns the weights and the score `½ tr((I − W)' S (I − W))`, S the d × d covariance.
+///
+/// # Errors
+/// [`Error::Shape`] if the two matrices differ in shape, [`Error::Collinear`] if parents of a node are.
+pub fn refit(covariance: &Matrix, support: &Matrix) -> Result<(Matrix, f64), Error> {
+    let d = square("the covariance", covariance)?;
+    if (support.rows(), support.columns()) != (d, d) {
+        let found = (support.rows(), support.columns());
+        return Err(Error::Shape { what: "the support", found, expected: (d, d) });
+    }
+    let mut weights = Matrix::zeros(d, d);
+    let mut score = 0.0;
+    for node in 0..d {
+        let parents: Vec<usize> = (0..d).filter(|&i| i != node && support[(i, node)] != 0.0).collect();
+        let (found, residual) = regress(covariance, node, &parents)?;
+        for (&parent, weight) in parents.iter().zip(found) {
+            weights[(parent, node)] = weight;
+        }
+        score += 0.5 * residual;
+    }
+    Ok((weights, score))
+}
+
+/// Thresholding one edge at a time: for every node, of all parents with a weight below `least` in absolute value, the one
+/// whose removal raises the residual variance least goes, the rest is fitted again, and so on until every weight that is
+/// left reaches `least`. Ours, not in the paper: plain thresholding judges each weight while all the others are still in
+/// the regression, where collinear predecessors make it noisy. Returns the weights and their score.
+///
+/// # Errors
+/// See [`refit`].
+pub fn prune(covariance: &Matrix, support: &Matrix, least: f64) -> Result<(Matrix, f64), Error> {
+    let d = square("the covariance", covariance)?;
+    let (mut weights, _) = refit(covariance, support)?;
+    let mut score = 0.0;
+    for node in 0..d {
+        let mut parents: Vec<usize> = (0..d).filter(|&i| weights[(i, node)] != 0.0).collect();
+        let (mut found, mut residual) = regress(covariance, node, &parents)?;
+        loop {
+            let mut weakest: Option<(f64, usize, Vec<f64>)> = None;
+            for place in (0..parents.len()).filter(|&place| found[place].abs() < least) {
+                let mut fewer = parents.clone();
+                fewer.remove(place);
+                let (without, rest) = regress(covariance, node, &fewer)?;
+                if weakest.as_ref().is_none_or(|(smallest, ..)| rest < *smallest) {
+                    weakest = Some((rest, place, without));
+                }
+            }
+            let Some((rest, place, without)) = weakest else { break };
+            weights[(parents.remove(place), node)] = 0.0;
+            (found, residual) = (without, rest);
+        }
+        for (&parent, weight) in parents.iter().zip(found) {
+            weights[(parent, node)] = weight;
+        }
+        score += 0.5 * residual;
+    }
+    Ok((weights, score))
+}
+
+/// Weights and residual variance of `node` on `parents`, by Cholesky of their covariance.
+pub(super) fn regress(covariance: &Matrix, node: usize, parents: &[usize]) -> Result<(Vec<f64>, f64), Error> {
+    let k = parents.len();
+    // Columns of the factor: the parents, then the node; rows only for the parents.
+    let column = |j: usize| if j < k { parents[j] } else { node };
+    let mut upper = Matrix::from_fn(k, k + 1, |i, j| covariance[(parents[i], column(j))]);
+    for m in 0..k {
+        let pivot = upper[(m, m)];
+        if pivot.is_nan() || pivot <= 1e-15 * covariance[(parents[m], parents[m])] {
+            return Err(Error::Collinear { column: parents[m], on: parents[..m].to_vec() });
+        }
+        let root = pivot.sqrt();
+        for value in &mut upper.row_mut(m)[m..] {
+            *value /= root;
+        }
+        let row = upper.row(m).to_vec();
+        for i in m + 1..k {
+            for (value, x) in upper.row_mut(i)[i..].iter_mut().zip(&row[i..]) {
+                *value -= row[i] * x;
+            }
+        }
+    }
+    let explained: f64 = (0..k).map(|m| upper[(m, k)].powi(2)).sum();
+    let mut weights = vec![0.0; k];
+    for m in (0..k).rev() {
+        let rest: f64 = (m + 1..k).map(|j| upper[(m, j)] * weights[j]).sum();
+        weights[m] = (upper[(m, k)] - rest) / upper[(m, m)];
+    }
+    Ok((weights, covariance[(node, node)] - explained))
+}
+
+/// `½ tr((I − W)' S (I − W))`: the least-squares score of any weights, cyclic or not.
+///
+/// # Errors
+/// [`Error::Shape`] if the two matrices differ in shape.
+pub fn score_of_weights(covariance: &Matrix, weights: &Matrix) -> Result<f64, Error> {
+    let d = square("the covariance", covariance)?;
+    if (weights.rows(), weights.columns()) != (d, d) {
+        let found = (weights.rows(), weights.columns());
+        return Err(Error::Shape { what: "the weights", found, expected: (d, d) });
+    }
+    let residual = |i: usize, j: usize| f64::from(u8::from(i == j)) - weights[(i, j)];
+    let mut sum = 0.0;
+    for j in 0..d {
+        for i in 0..d {
+            let inner: f64 = (0..d).map(|k| covariance[(i, k)] * residual(k, j)).sum();
+            sum += residual(i, j) * inner;
+        }
+    }
+    Ok(0.5 * sum)
+}
+
+pub(super) fn square(what: &'static str, matrix: &Matrix) -> Result<usize, Error> {
+    let (rows, columns) = (matrix.rows(), matrix.columns());
+    if rows == columns {
+        Ok(rows)
+    } else {
+        Err(Error::Shape { what, found: (rows, columns), expected: (columns, columns) })
+    }
+}
