@@ -4,11 +4,13 @@
 //! exactly is run, [`RunDirectory`] is where, [`harness::run_cells`] runs each cell in a process of its own,
 //! [`RunDirectory::conclude`] judges the observations ([`judge`]) and [`report`] shows them.
 
+pub mod bench;
 pub mod card;
 pub mod context;
 pub mod harness;
 pub mod judge;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod shelf;
 pub mod statement;

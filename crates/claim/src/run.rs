@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -286,10 +287,19 @@ pub struct VerdictFile {
 }
 
 impl RunDirectory {
-    /// The directory of a run below `root`, or exactly `out` if given.
-    pub fn of(run: &Run, root: &Path, out: Option<&Path>) -> Self {
-        let name = format!("{}-{}", run.scale.name(), run.key);
-        Self { path: out.map_or_else(|| root.join(&run.method).join(name), Path::to_path_buf) }
+    /// The directory of a run: exactly `out` if given, else below `root`, found again by its key. A fresh one gets a
+    /// number behind its key; without `fresh` it is the latest of them.
+    pub fn of(run: &Run, root: &Path, out: Option<&Path>, fresh: bool) -> Self {
+        if let Some(out) = out {
+            return Self { path: out.to_path_buf() };
+        }
+        let first = root.join(&run.method).join(format!("{}-{}", run.scale.name(), run.key));
+        let numbered = |n: u32| if n == 1 { first.clone() } else { PathBuf::from(format!("{}-{n}", first.display())) };
+        let mut free = 1;
+        while numbered(free).exists() {
+            free += 1;
+        }
+        Self { path: numbered(if fresh { free } else { free.saturating_sub(1).max(1) }) }
     }
 
     /// An existing directory.
@@ -366,6 +376,12 @@ impl RunDirectory {
     pub fn cell_result(&self, id: &str) -> Option<CellResult> {
         let result: CellResult = read_json(&self.cell_folder(id).join("result.json")).ok()?;
         (result.schema == CELL_SCHEMA).then_some(result)
+    }
+
+    /// The time a finished cell took.
+    pub fn cell_seconds(&self, id: &str) -> Option<Duration> {
+        let timing: Value = read_json(&self.cell_folder(id).join("timing.json")).ok()?;
+        Duration::try_from_secs_f64(timing.get("seconds")?.as_f64()?).ok()
     }
 
     /// Judges what the finished cells say and writes `verdict.json`. `failures` are cells that ended with an error.

@@ -12,7 +12,8 @@ use std::path::Path;
 pub const PHASES: [&str; 4] = ["created", "written", "synced", "renamed"];
 
 /// The names of all writes of a run.
-pub const WRITES: [&str; 7] = ["run", "artifact", "checkpoint", "timing", "result", "verdict", "report"];
+pub const WRITES: [&str; 8] =
+    ["run", "artifact", "checkpoint", "timing", "result", "verdict", "report", "results"];
 
 /// Writes `bytes` to `path` so that no reader ever sees half a file, whatever happens.
 ///

@@ -1,1 +1,33 @@
-//! The experiments of backstitch: one file per method.
+//! The experiments of backstitch: one file per method, and the table that names them.
+//!
+//! A study uses only the public API of its method. See `backstitch_claim` for the contract.
+
+pub mod bench;
+#[cfg(feature = "statistics")]
+pub mod topo;
+
+use backstitch_claim::{Card, Study};
+
+use bench::Bench;
+
+/// A method as the command line knows it.
+#[derive(Clone, Copy)]
+pub struct Method {
+    /// Its card.
+    pub card: &'static Card,
+    /// Its study.
+    pub study: &'static Study,
+    /// Its bench.
+    pub bench: &'static Bench,
+}
+
+/// The methods of this build, in the order of the shelf.
+pub const METHODS: &[Method] = &[
+    #[cfg(feature = "statistics")]
+    Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
+];
+
+/// The method of a name, if this build contains it.
+pub fn find(name: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.study.method == name)
+}

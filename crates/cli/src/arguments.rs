@@ -1,0 +1,261 @@
+//! Every verb and option. Help, completions and the man page come from here.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use backstitch_claim::Scale;
+
+/// Machine-learning papers as methods you can call and claims you can check.
+///
+/// `backstitch run` applies a method to your files; `backstitch reproduce` re-tests the claims of its paper.
+#[derive(Debug, Parser)]
+#[command(name = "backstitch", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done · 1 a claim fails · 2 wrong usage or input · 3 nothing decided · 4 internal error · 130 interrupted, can be continued")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Threads to compute with; results do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Seed of every random draw; for `reproduce`, the first seed (pilots start at 1000)
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on standard error
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Where data sets are kept [default: BACKSTITCH_DATA, else the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the methods on the shelf
+    List(List),
+    /// Show a method: paper, use, limits, claims, last verdicts
+    Show(Show),
+    /// Apply a method to your data
+    #[command(subcommand, arg_required_else_help = true)]
+    Run(crate::run::Method),
+    /// Re-test the claims of a paper
+    Reproduce(Reproduce),
+    /// Judge a run and write its report; without a run, the scoreboard of all runs
+    Report(Report),
+    /// Compare the verdicts of two runs
+    Compare(Compare),
+    /// Time a method beside what you would use today
+    Bench(Bench),
+    /// Write a workflow that runs the cells of a study elsewhere
+    Plan(Plan),
+    /// Run one cell of a study (what `reproduce` and workflows call)
+    Cell(CellArguments),
+    /// List or download public data sets
+    Data(Data),
+    /// Say what this machine and this build have
+    Doctor,
+    /// Print shell completions
+    Completions(Completions),
+    /// Print the manual page
+    Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only methods that are built
+    #[arg(long)]
+    pub(crate) built: bool,
+    /// Only methods of this family
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// The method
+    pub(crate) method: String,
+    /// Print the BibTeX entry of the paper only
+    #[arg(long)]
+    pub(crate) bibtex: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reproduce {
+    /// The methods
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "METHOD")]
+    pub(crate) methods: Vec<String>,
+    /// All methods of this build
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) design: Design,
+    /// Cells at a time [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Also write the evidence file DIR/<method>/<scale>.json (recorded configuration only)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// What is run, and where.
+#[derive(Args, Debug)]
+pub(crate) struct Design {
+    /// How large: smoke (seconds, no verdict), quick (up to 15 minutes on 2 cores), paper (the published setting)
+    #[arg(long, value_enum, default_value_t = ScaleName::Quick)]
+    pub(crate) scale: ScaleName,
+    /// Number of seeds; other than the study's own makes it not the recorded configuration
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u64>,
+    /// Change a key of the configuration; makes it not the recorded configuration
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Run the arms on this file of yours instead of the study's data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Run directory [default: runs/<method>/<scale>-<key>, found again by the same command]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Start another run instead of continuing the one that is there
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Report {
+    /// Run directory; all runs below `runs` if not given
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// Where the scoreboard looks for runs and is written (scoreboard.html)
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// Run directory, verdict.json or evidence file
+    pub(crate) left: PathBuf,
+    /// Another
+    pub(crate) right: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// The method
+    pub(crate) method: String,
+    /// Pairs of runs per piece of work
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) pairs: usize,
+    /// Only work whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// The Python that has the peer [default: peers/.venv-<method>, else python3]
+    #[arg(long, value_name = "FILE", env = "BACKSTITCH_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// Also write the result to DIR/<method>/bench.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// Be our side of the bench: answer requests on standard input
+    #[arg(long, hide = true)]
+    pub(crate) worker: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    /// The methods
+    #[arg(required = true, value_name = "METHOD")]
+    pub(crate) methods: Vec<String>,
+    /// Workflow language
+    #[arg(long, value_enum, default_value_t = PlanFormat::Snakemake)]
+    pub(crate) format: PlanFormat,
+    #[command(flatten)]
+    pub(crate) design: Design,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CellArguments {
+    /// Run directory
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Cell id
+    #[arg(value_name = "CELL")]
+    pub(crate) cell: String,
+    /// End when standard input closes
+    #[arg(long, hide = true)]
+    pub(crate) die_with_parent: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Data {
+    #[command(subcommand)]
+    pub(crate) verb: DataVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// List the catalogue: what is there, where it comes from, under which licence
+    List,
+    /// Download a set by its pinned hash; nothing is downloaded that is there already
+    Get {
+        /// Names of sets
+        #[arg(required = true, value_name = "SET")]
+        sets: Vec<String>,
+        /// Take the files from this address instead of their public origin
+        #[arg(long, value_name = "URL")]
+        origin: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The verb; the page of the whole program if not given
+    pub(crate) verb: Option<String>,
+}
+
+/// Scales as the command line has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScaleName {
+    Smoke,
+    Quick,
+    Paper,
+}
+
+impl From<ScaleName> for Scale {
+    fn from(name: ScaleName) -> Self {
+        match name {
+            ScaleName::Smoke => Self::Smoke,
+            ScaleName::Quick => Self::Quick,
+            ScaleName::Paper => Self::Paper,
+        }
+    }
+}
+
+/// Workflow languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Snakemake,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("expected KEY=VALUE, as in `--set rows=500`".into()),
+    }
+}

@@ -1,0 +1,52 @@
+//! From names of data sets to what this machine has of them.
+
+use std::path::Path;
+
+use backstitch_claim::{DataSource, OWN_DATA, Study};
+use backstitch_data::catalogue::{CATALOGUE, PublicSet, public_set};
+use backstitch_data::directory::{DataDirectory, DirectoryError};
+use backstitch_data::hash::{content_sha256_of_file, sha256_of_bytes};
+
+use crate::arguments::Common;
+use crate::failure::Failure;
+
+/// The data directory of this process.
+pub(crate) fn directory(common: &Common) -> Result<DataDirectory, Failure> {
+    DataDirectory::resolve(common.data_dir.as_deref()).map_err(failure)
+}
+
+/// What a study needs, as this machine has it; with a file of the user's in their place if one was given.
+pub(crate) fn sources(study: &Study, own: Option<&Path>, common: &Common) -> Result<Vec<DataSource>, Failure> {
+    if let Some(file) = own {
+        let path = std::path::absolute(file).map_err(Failure::input)?;
+        let sha256 = content_sha256_of_file(&path)
+            .map_err(|error| Failure::input(format!("{} cannot be read: {error}", file.display())))?;
+        let hint = "give the file with --data".into();
+        return Ok(vec![DataSource { name: OWN_DATA.into(), path: Some(path), sha256: Some(sha256), hint }]);
+    }
+    let directory = directory(common)?;
+    study.data.iter().map(|name| source(public_set(name).map_err(Failure::internal)?, &directory)).collect()
+}
+
+/// Every set of the catalogue and whether all of it is there and unchanged.
+pub(crate) fn state(directory: &DataDirectory) -> Vec<(&'static str, bool)> {
+    CATALOGUE.iter().map(|set| (set.name, matches!(directory.files_of(set), Ok(Some(_))))).collect()
+}
+
+/// An error of the data directory as the user sees it.
+pub(crate) fn failure(error: DirectoryError) -> Failure {
+    Failure::input(&error).maybe_hint(error.hint())
+}
+
+fn source(set: &PublicSet, directory: &DataDirectory) -> Result<DataSource, Failure> {
+    let hint = format!("get it with `backstitch data get {}`", set.name);
+    let files = directory.files_of(set).map_err(failure)?;
+    // The files of a set lie in one folder, and that is what a study asks for.
+    let path = files.as_ref().and_then(|files| files.first()?.parent().map(Path::to_path_buf));
+    let hashes: String = set.files.iter().map(|file| file.sha256).collect();
+    let sha256 = files.is_some().then(|| match set.files {
+        [one] => one.sha256.to_owned(),
+        _ => sha256_of_bytes(hashes.as_bytes()),
+    });
+    Ok(DataSource { name: set.name.into(), path, sha256, hint })
+}

@@ -1,0 +1,24 @@
+//! `backstitch run`: one file per method, from the user's file to the method and back.
+
+#[cfg(feature = "statistics")]
+mod topo;
+
+use clap::Subcommand;
+
+use crate::arguments::Common;
+use crate::failure::Failure;
+
+/// The methods that can be run on the user's data.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Method {
+    #[cfg(feature = "statistics")]
+    #[command(about = backstitch_statistics::topo::CARD.summary)]
+    Topo(topo::Topo),
+}
+
+pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
+    match method {
+        #[cfg(feature = "statistics")]
+        Method::Topo(topo) => topo::execute(&topo, common),
+    }
+}

@@ -1,0 +1,32 @@
+//! The benches of the methods: the work, our side of it, and what it means that the answers agree.
+
+#[cfg(feature = "statistics")]
+pub mod topo;
+
+use std::path::Path;
+
+use backstitch_claim::bench::Reply;
+use serde_json::Value;
+
+/// The bench of a method. Its peer is `peers/<method>.py`.
+#[derive(Clone, Copy)]
+pub struct Bench {
+    /// Which Python environment the peer needs (`peers/setup <environment>`).
+    pub environment: &'static str,
+    /// The pieces of work, small to large; files they need are written to the folder.
+    pub works: fn(&Path) -> Result<Vec<Work>, String>,
+    /// Does a piece of work, timed, after a warm-up of its own where one is needed.
+    pub ours: fn(&Value) -> Result<Reply, String>,
+}
+
+/// One piece of work.
+pub struct Work {
+    /// What is done, with its size.
+    pub name: String,
+    /// The peer, if there is one for this.
+    pub peer: Option<&'static str>,
+    /// What both sides are asked.
+    pub request: Value,
+    /// Whether our answer is as good as the peer's, and both in words.
+    pub compare: Box<dyn Fn(&Value, Option<&Value>) -> (bool, String)>,
+}

@@ -1,0 +1,541 @@
+//! The study of `topo`: does descending the score over orders find better graphs than what one would use instead?
+//!
+//! Like is compared with like: a dense fit on an order with a dense fit on an order (`dense_score`), and a thresholded
+//! support re-fitted by least squares with a thresholded support re-fitted (`sparse_score`, `shd`). A dense fit on any
+//! consistent order beats a sparse one trivially.
+//!
+//! On generated data the noise has equal variance and the columns keep their scale, which is what makes the order
+//! identifiable by least squares, and also what makes the variances give it away. The arm `sortnregress` shows how far
+//! the variances alone go, and the claim `standardising-hurts` what happens without them.
+
+use backstitch_claim::{
+    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, OWN_DATA, Role, Scale, Scope, Statistic, Study,
+};
+use backstitch_data::dag::{DagParameters, Graph, Noise, generate};
+use backstitch_data::edges::read_edges;
+use backstitch_data::table::{TableOptions, read_table};
+use backstitch_numerics::{Matrix, Stream};
+use backstitch_statistics::topo::{
+    DagmaParameters, Parameters, Problem, Search, Topo, dagma, refit, score_of_weights, shd, threshold, topological_order,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Generated settings that every claim about generated data reads.
+const GENERATED: &[&str] = &["er2-small", "er2", "er2-exponential", "er2-gumbel", "er4", "sf2"];
+/// The Sachs protein data, columns standardised.
+const SACHS: &str = "sachs";
+/// A search that starts from nothing needs the same number of draws as an evidence run has seeds.
+const SEEDS: u64 = 20;
+
+/// The study.
+pub static STUDY: Study = Study {
+    method: "topo",
+    history: &["first version"],
+    arms: ARMS,
+    metrics: METRICS,
+    claims: CLAIMS,
+    seeds: SEEDS,
+    data: &[SACHS],
+    configuration,
+    cells,
+    run,
+};
+
+const ARMS: &[Arm] = &[
+    Arm {
+        name: "topo",
+        role: Role::Method,
+        description: "TOPO with the released setting (swaps, s0 = 100, s1 = 400) from one random order; no tuning",
+    },
+    Arm {
+        name: "topo-after-dagma",
+        role: Role::Method,
+        description: "TOPO started from the order of DAGMA's graph; no tuning",
+    },
+    Arm {
+        name: "dagma",
+        role: Role::Baseline,
+        description: "linear DAGMA with its released setting (λ₁ = 0.03, five domains); no tuning",
+    },
+    Arm {
+        name: "sortnregress",
+        role: Role::Baseline,
+        description: "order by variance, then regression; no tuning",
+    },
+    Arm {
+        name: "random-restarts",
+        role: Role::Baseline,
+        description: "hill climbing over random swaps with restarts, as many scores computed as TOPO computed",
+    },
+    Arm {
+        name: "topo-standardised",
+        role: Role::Ablation,
+        description: "TOPO on the same data with every column divided by its standard deviation",
+    },
+    Arm {
+        name: "random-order",
+        role: Role::Control,
+        description: "a random order and its regression; the evaluations of TOPO spent on nothing",
+    },
+    Arm {
+        name: "random-after-dagma",
+        role: Role::Control,
+        description: "post-processing that replaces DAGMA's order by a random one",
+    },
+    Arm {
+        name: "stale-factor",
+        role: Role::Control,
+        description: "the fast score read from the factor of another order",
+    },
+];
+
+const METRICS: &[Metric] = &[
+    lower("dense_score", "least-squares score of the dense fit on the final order"),
+    lower("sparse_score", "least-squares score of the graph thresholded at 0.3 and re-fitted"),
+    lower("shd", "structural Hamming distance to the true graph; a reversed edge counts once"),
+    lower("excess", "dense score minus the dense score of the true order"),
+    lower("rise", "dense score after post-processing minus before, zero if it fell"),
+    lower("route_gap", "relative difference between the fast score and one regression per node"),
+    lower("evaluations", "number of scores computed"),
+];
+
+const fn lower(name: &'static str, description: &'static str) -> Metric {
+    Metric { name, description, better: Better::Lower, worst: None }
+}
+
+/// Scores that differ by less are the same score.
+const SAME: f64 = 1e-9;
+
+const CLAIMS: &[Claim] = &[
+    Claim {
+        id: "dense-score-vs-dagma",
+        sentence: "TOPO reaches a score no worse than DAGMA's order in more than 90 % of runs, dense fit against dense fit",
+        source: "Experiments, linear models",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "dense_score", over: "dagma" },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: -SAME },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: true,
+    },
+    Claim {
+        id: "shd-vs-dagma",
+        sentence: "TOPO's graph is no further from the truth than DAGMA's in more than 90 % of runs",
+        source: "Experiments, linear models",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "shd", over: "dagma" },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
+        id: "score-vs-sortnregress",
+        sentence: "TOPO reaches a score no worse than the order by variance in more than 90 % of runs",
+        source: "ours: what the variances alone give away",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "dense_score", over: "sortnregress" },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: -SAME },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: true,
+    },
+    Claim {
+        id: "score-vs-random-restarts",
+        sentence: "Choosing swaps by the gradient of the acyclicity function beats random swaps at an equal number of scores",
+        source: "Algorithm 1 against an equal budget, ours",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "dense_score", over: "random-restarts" },
+        margin: 0.0,
+        statistic: Statistic::PairedT,
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: true,
+    },
+    Claim {
+        id: "recovers-the-graph",
+        sentence: "With equal noise variances TOPO recovers the graph exactly in more than 90 % of runs",
+        source: "README example of the released code (d = 20: SHD 0)",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Below { metric: "shd", bound: 0.0 },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
+        id: "reaches-the-true-order",
+        sentence: "TOPO's score is at most 2e-4 above the score of the true order in more than 90 % of runs",
+        source: "ours, from a prototype",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Below { metric: "excess", bound: 2e-4 },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
+        id: "post-processing-never-raises",
+        sentence: "Started from another learner's order, TOPO never ends with a higher score",
+        source: "Section on post-processing",
+        published: None,
+        scope: Scope::Identity,
+        subject: "topo-after-dagma",
+        effect: Effect::Above { metric: "rise", bound: 0.0 },
+        margin: 0.0,
+        statistic: Statistic::Identity { tolerance: SAME },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-after-dagma",
+        own_data: true,
+    },
+    Claim {
+        id: "post-processing-improves",
+        sentence: "TOPO started from DAGMA's order ends nearer to the true graph than DAGMA",
+        source: "Experiments, post-processing",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo-after-dagma",
+        effect: Effect::Improvement { metric: "shd", over: "dagma" },
+        margin: 0.0,
+        statistic: Statistic::PairedT,
+        settings: GENERATED,
+        precondition: None,
+        control: "random-after-dagma",
+        own_data: false,
+    },
+    Claim {
+        id: "fast-score-is-exact",
+        sentence: "The score from one Cholesky factor equals the sum of one regression per node",
+        source: "ours: the fast evaluation",
+        published: None,
+        scope: Scope::Identity,
+        subject: "topo",
+        effect: Effect::Above { metric: "route_gap", bound: 0.0 },
+        margin: 0.0,
+        statistic: Statistic::Identity { tolerance: SAME },
+        settings: GENERATED,
+        precondition: None,
+        control: "stale-factor",
+        own_data: true,
+    },
+    Claim {
+        id: "standardising-hurts",
+        sentence: "Dividing the columns by their standard deviations costs TOPO at least one edge on average: the order was in the scales",
+        source: "ours: a boundary of the method (variance-sortability)",
+        published: None,
+        scope: Scope::Mechanism,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "shd", over: "topo-standardised" },
+        margin: 1.0,
+        statistic: Statistic::PairedT,
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
+        id: "sachs-shd-vs-dagma",
+        sentence: "On resamples of the Sachs data, standardised, TOPO's graph is nearer to the consensus graph than DAGMA's",
+        source: "ours, on the data that papers of this field use",
+        published: None,
+        scope: Scope::Mechanism,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "shd", over: "dagma" },
+        margin: 0.0,
+        statistic: Statistic::PairedT,
+        settings: &[SACHS],
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+];
+
+/// A generated setting: its name stays, its size depends on the scale.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Setting {
+    name: String,
+    data: DagParameters,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    settings: Vec<Setting>,
+    /// Absolute weights below it are no edges.
+    threshold: f64,
+    topo: Parameters,
+    dagma: DagmaParameters,
+    #[serde(default)]
+    own_data: bool,
+}
+
+fn configuration(scale: Scale) -> Value {
+    let setting = |name: &str, graph, nodes, degree, noise, unit_variance| Setting {
+        name: name.into(),
+        data: DagParameters { graph, nodes, edges: nodes * degree, noise, unit_variance, ..DagParameters::default() },
+    };
+    let settings = |small, middle, large| {
+        let (er, sf) = (Graph::ErdosRenyi, Graph::ScaleFree);
+        vec![
+            setting("er2-small", er, small, 2, Noise::Gauss, true),
+            setting("er2", er, middle, 2, Noise::Gauss, true),
+            setting("er2-exponential", er, middle, 2, Noise::Exponential, true),
+            setting("er2-gumbel", er, middle, 2, Noise::Gumbel, true),
+            setting("er4", er, large, 4, Noise::Gauss, true),
+            setting("sf2", sf, middle, 2, Noise::Gauss, true),
+        ]
+    };
+    let full = DagmaParameters::default();
+    let (settings, dagma) = match scale {
+        Scale::Smoke => (settings(6, 7, 8), DagmaParameters { warm_iterations: 300, last_iterations: 600, ..full }),
+        Scale::Quick => (settings(10, 20, 30), full),
+        Scale::Paper => (settings(20, 50, 100), full),
+    };
+    json!(Configuration { settings, threshold: 0.3, topo: Parameters::default(), dagma, own_data: false })
+}
+
+fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
+    let configuration = Configuration::deserialize(configuration).map_err(|error| error.to_string())?;
+    Topo::new(configuration.topo.clone()).map_err(|error| error.to_string())?;
+    configuration.dagma.validate().map_err(|error| error.to_string())?;
+    let mut settings: Vec<(&str, Option<&str>)> = Vec::new();
+    if configuration.own_data {
+        settings.push((OWN_DATA, Some(OWN_DATA)));
+    } else {
+        settings.extend(configuration.settings.iter().map(|setting| (setting.name.as_str(), None)));
+        settings.push((SACHS, Some(SACHS)));
+    }
+    let mut cells = Vec::new();
+    for (setting, data) in settings {
+        for &seed in seeds {
+            let cell = |arm: &str| {
+                let cell = Cell::new(arm, setting, seed);
+                data.map_or(cell.clone(), |name| cell.reading(name))
+            };
+            cells.push(cell("topo"));
+            cells.push(cell("dagma"));
+            cells.push(cell("sortnregress"));
+            cells.push(cell("random-restarts").needing("topo"));
+            cells.push(cell("topo-after-dagma").needing("dagma"));
+            cells.push(cell("random-order"));
+            cells.push(cell("random-after-dagma").needing("dagma"));
+            cells.push(cell("stale-factor"));
+            if data.is_none() {
+                cells.push(cell("topo-standardised"));
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// What an arm works on.
+struct Sample {
+    table: Matrix,
+    truth: Option<Truth>,
+}
+
+struct Truth {
+    graph: Matrix,
+    /// A known order of generated data; real data has none.
+    order: Option<Vec<usize>>,
+}
+
+fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
+    let configuration: Configuration = context.configuration()?;
+    let sample = sample(cell, &configuration, context)?;
+    // Real columns have units of their own; without a common scale the threshold would mean nothing.
+    let real = cell.setting == SACHS || cell.setting == OWN_DATA;
+    let standardise = real || cell.arm == "topo-standardised";
+    let parameters = Parameters { seed: cell.seed, standardise, ..configuration.topo.clone() };
+    let problem = Topo::new(parameters).and_then(|topo| topo.prepare(&sample.table)).map_err(CellError::new)?;
+    let bench = Arms { cell, configuration: &configuration, problem: &problem };
+
+    let (order, search_score) = match cell.arm.as_str() {
+        "topo" | "topo-standardised" => {
+            let search = bench.search(context, || problem.start(0))?;
+            context.artifact("search.json", json!(search).to_string().as_bytes())?;
+            context.observe("evaluations", search.evaluations as f64);
+            (search.order, Some(search.score))
+        }
+        "topo-after-dagma" => {
+            let start = topological_order(&bench.weights_of_dagma(context)?).map_err(CellError::new)?;
+            let before = problem.score_of_order(&start).map_err(CellError::new)?;
+            let search = bench.search(context, || problem.start_from(&start))?;
+            context.observe("rise", (search.score - before).max(0.0));
+            context.observe("evaluations", search.evaluations as f64);
+            (search.order, Some(search.score))
+        }
+        "random-after-dagma" => {
+            let start = topological_order(&bench.weights_of_dagma(context)?).map_err(CellError::new)?;
+            let before = problem.score_of_order(&start).map_err(CellError::new)?;
+            let order = bench.random_order();
+            let after = problem.score_of_order(&order).map_err(CellError::new)?;
+            context.observe("rise", (after - before).max(0.0));
+            (order, None)
+        }
+        "dagma" => {
+            let fit = dagma(problem.covariance(), &configuration.dagma).map_err(CellError::new)?;
+            context.artifact("weights.json", &to_json(&fit.weights)?)?;
+            let order = topological_order(&fit.weights).map_err(CellError::new)?;
+            bench.observe_graph(&fit.weights, &order, sample.truth.as_ref(), context)?;
+            return Ok(());
+        }
+        "sortnregress" => (problem.variance_order(), None),
+        "random-restarts" => {
+            let bytes = context.read_need("topo", "search.json")?;
+            let search: Search = serde_json::from_slice(&bytes).map_err(CellError::new)?;
+            let found = problem.random_restarts(search.evaluations, cell.seed).map_err(CellError::new)?;
+            context.observe("evaluations", found.evaluations as f64);
+            (found.order, None)
+        }
+        "random-order" => (bench.random_order(), None),
+        "stale-factor" => {
+            let wrong = problem.score_of_order(&bench.random_order()).map_err(CellError::new)?;
+            let regressed = bench.regressed(&problem.variance_order())?;
+            context.observe("route_gap", (wrong - regressed).abs() / regressed);
+            return Ok(());
+        }
+        other => return Err(CellError::new(format!("no arm `{other}`"))),
+    };
+    if let Some(score) = search_score {
+        let regressed = bench.regressed(&order)?;
+        context.observe("route_gap", (score - regressed).abs() / regressed);
+    }
+    let dense = problem.weights_of_order(&order).map_err(CellError::new)?;
+    let graph = threshold(&dense, configuration.threshold);
+    bench.observe_graph(&graph, &order, sample.truth.as_ref(), context)
+}
+
+/// What the arms share.
+struct Arms<'a> {
+    cell: &'a Cell,
+    configuration: &'a Configuration,
+    problem: &'a Problem,
+}
+
+impl Arms<'_> {
+    /// Steps a search to its end, with a trace and checkpoints.
+    fn search<E: std::fmt::Display>(
+        &self,
+        context: &CellContext<'_>,
+        start: impl FnOnce() -> Result<Search, E>,
+    ) -> Result<Search, CellError> {
+        let (mut step, mut search) = match context.resume()? {
+            Some(state) => state,
+            None => (0, start().map_err(CellError::new)?),
+        };
+        while search.step(self.problem).map_err(CellError::new)? {
+            step += 1;
+            context.log(step, &[("score", search.score), ("evaluations", search.evaluations as f64)])?;
+            if step.is_multiple_of(4) {
+                context.checkpoint(step, &search)?;
+            }
+        }
+        Ok(search)
+    }
+
+    /// The same random order for every arm of a seed.
+    fn random_order(&self) -> Vec<usize> {
+        Stream::new(self.cell.seed, "topo study random order").permutation(self.problem.columns())
+    }
+
+    /// The score of an order by one regression per node.
+    fn regressed(&self, order: &[usize]) -> Result<f64, CellError> {
+        let d = self.problem.columns();
+        let mut place = vec![0; d];
+        for (position, &node) in order.iter().enumerate() {
+            place[node] = position;
+        }
+        let complete = Matrix::from_fn(d, d, |i, j| f64::from(u8::from(place[i] < place[j])));
+        refit(self.problem.covariance(), &complete).map(|(_, score)| score).map_err(CellError::new)
+    }
+
+    fn weights_of_dagma(&self, context: &CellContext<'_>) -> Result<Matrix, CellError> {
+        let d = self.problem.columns();
+        let values: Vec<f64> = serde_json::from_slice(&context.read_need("dagma", "weights.json")?).map_err(CellError::new)?;
+        Matrix::new(d, d, values).map_err(CellError::new)
+    }
+
+    /// Scores of a graph and of an order that fits it, and its distance to the truth.
+    fn observe_graph(
+        &self,
+        graph: &Matrix,
+        order: &[usize],
+        truth: Option<&Truth>,
+        context: &mut CellContext<'_>,
+    ) -> Result<(), CellError> {
+        let covariance = self.problem.covariance();
+        let dense = self.problem.score_of_order(order).map_err(CellError::new)?;
+        let (weights, _) = refit(covariance, graph).map_err(CellError::new)?;
+        context.observe("dense_score", dense);
+        context.observe("sparse_score", score_of_weights(covariance, &weights).map_err(CellError::new)?);
+        if let Some(truth) = truth {
+            context.observe("shd", shd(graph, &truth.graph).map_err(CellError::new)? as f64);
+            if let Some(order) = &truth.order {
+                let best = self.problem.score_of_order(order).map_err(CellError::new)?;
+                context.observe("excess", dense - best);
+            }
+        }
+        let _ = self.configuration;
+        Ok(())
+    }
+}
+
+/// The data of a cell: generated, or a resample of the rows of a file. The same for all arms of a seed.
+fn sample(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'_>) -> Result<Sample, CellError> {
+    if let Some(setting) = configuration.settings.iter().find(|setting| setting.name == cell.setting) {
+        let drawn = generate(&setting.data, cell.seed).map_err(CellError::new)?;
+        let bytes: Vec<u8> = drawn.samples.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+        context.record_data(&setting.name, &bytes, true);
+        let truth = Truth { graph: drawn.weights, order: Some(drawn.order) };
+        return Ok(Sample { table: drawn.samples, truth: Some(truth) });
+    }
+    let place = context.data(&cell.setting)?;
+    let (file, truth) = match cell.setting.as_str() {
+        SACHS => (place.join("sachs.2005.continuous.txt"), Some(place.join("sachs.2005.ground.truth.graph.txt"))),
+        _ => (place.to_path_buf(), None),
+    };
+    let table = read_table(&file, &TableOptions::default()).map_err(CellError::new)?;
+    let truth = match truth {
+        Some(file) => {
+            let graph = read_edges(&file, &table.columns).map_err(CellError::new)?;
+            Some(Truth { graph, order: None })
+        }
+        None => None,
+    };
+    let rows = table.values.rows();
+    let mut stream = Stream::new(cell.seed, "topo study rows");
+    let chosen: Vec<usize> = (0..rows).map(|_| stream.below(rows)).collect();
+    let resampled = Matrix::from_fn(rows, table.values.columns(), |row, column| table.values[(chosen[row], column)]);
+    Ok(Sample { table: resampled, truth })
+}
+
+fn to_json(matrix: &Matrix) -> Result<Vec<u8>, CellError> {
+    serde_json::to_vec(matrix.values()).map_err(CellError::new)
+}
