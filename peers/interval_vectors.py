@@ -1,7 +1,7 @@
 """Writes crates/numerics/tests/vectors/interval.json: intervals and quantiles computed by scipy and numpy.
 
 Run from the root of the repository:  python peers/interval_vectors.py
-Made with scipy 1.16.3, numpy 2.4.6 and mpmath 1.3.0. The inputs are drawn here and stored in the file, so the test needs no Python.
+Made with scipy 1.16.3, numpy 2.4.6 and mpmath 1.4.1. The inputs are drawn here and stored in the file, so the test needs no Python.
 """
 
 import json

@@ -1,1 +1,3 @@
 //! All integration tests of this crate, one binary.
+
+mod table;
