@@ -4,7 +4,8 @@ use std::process::Command;
 
 fn main() {
     let commit = said_by("git", &["rev-parse", "--short=12", "HEAD"]);
-    let dirty = said_by("git", &["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
+    let dirty = said_by("git", &["status", "--porcelain", "--untracked-files=no"])
+        .is_some_and(|text| !text.is_empty());
     let commit = match (commit, dirty) {
         (Some(commit), true) => format!("{commit}-modified"),
         (Some(commit), false) => commit,

@@ -117,8 +117,12 @@ impl Contestant {
     /// # Errors
     /// If the process ends or answers with an error.
     pub fn ask(&mut self, request: &Value) -> Result<Reply, ContestantError> {
-        let Some(pipe) = self.requests.as_mut() else { return Err(ContestantError("it has been closed".into())) };
-        writeln!(pipe, "{request}").and_then(|()| pipe.flush()).map_err(|error| ContestantError(error.to_string()))?;
+        let Some(pipe) = self.requests.as_mut() else {
+            return Err(ContestantError("it has been closed".into()));
+        };
+        writeln!(pipe, "{request}")
+            .and_then(|()| pipe.flush())
+            .map_err(|error| ContestantError(error.to_string()))?;
         let reply = self.line()?;
         if let Some(error) = reply.get("error") {
             return Err(ContestantError(error.as_str().map_or_else(|| error.to_string(), str::to_owned)));

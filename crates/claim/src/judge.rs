@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-
 use backstitch_numerics::{Stream, bootstrap, interval};
 use serde::{Deserialize, Serialize};
 

@@ -294,7 +294,8 @@ impl RunDirectory {
             return Self { path: out.to_path_buf() };
         }
         let first = root.join(&run.method).join(format!("{}-{}", run.scale.name(), run.key));
-        let numbered = |n: u32| if n == 1 { first.clone() } else { PathBuf::from(format!("{}-{n}", first.display())) };
+        let numbered =
+            |n: u32| if n == 1 { first.clone() } else { PathBuf::from(format!("{}-{n}", first.display())) };
         let mut free = 1;
         while numbered(free).exists() {
             free += 1;

@@ -12,7 +12,9 @@ use backstitch_claim::Scale;
 /// `backstitch run` applies a method to your files; `backstitch reproduce` re-tests the claims of its paper.
 #[derive(Debug, Parser)]
 #[command(name = "backstitch", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done · 1 a claim fails · 2 wrong usage or input · 3 nothing decided · 4 internal error · 130 interrupted, can be continued")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 a claim fails · 2 wrong usage or input · 3 nothing decided · 4 internal error · 130 interrupted, can be continued"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) common: Common,

@@ -16,7 +16,11 @@ pub(crate) fn directory(common: &Common) -> Result<DataDirectory, Failure> {
 }
 
 /// What a study needs, as this machine has it; with a file of the user's in their place if one was given.
-pub(crate) fn sources(study: &Study, own: Option<&Path>, common: &Common) -> Result<Vec<DataSource>, Failure> {
+pub(crate) fn sources(
+    study: &Study,
+    own: Option<&Path>,
+    common: &Common,
+) -> Result<Vec<DataSource>, Failure> {
     if let Some(file) = own {
         let path = std::path::absolute(file).map_err(Failure::input)?;
         let sha256 = content_sha256_of_file(&path)

@@ -78,8 +78,12 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let failure = Self::input(&error);
         match &error {
-            RunError::Other(..) => failure.hint("give another --out, or leave it out to get a directory of its own"),
-            RunError::Busy(_) => failure.hint("wait for the other process, or end it; the run continues where it was"),
+            RunError::Other(..) => {
+                failure.hint("give another --out, or leave it out to get a directory of its own")
+            }
+            RunError::Busy(_) => {
+                failure.hint("wait for the other process, or end it; the run continues where it was")
+            }
             RunError::File(..) | RunError::Malformed(..) | RunError::Configuration(_) => failure,
         }
     }

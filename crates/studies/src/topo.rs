@@ -9,14 +9,16 @@
 //! the variances alone go, and the claim `standardising-hurts` what happens without them.
 
 use backstitch_claim::{
-    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, OWN_DATA, Role, Scale, Scope, Statistic, Study,
+    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, OWN_DATA, Role, Scale, Scope,
+    Statistic, Study,
 };
 use backstitch_data::dag::{DagParameters, Graph, Noise, generate};
-use backstitch_data::edges::read_edges;
+use backstitch_data::edges::{adjacency, read_edges};
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_numerics::{Matrix, Stream};
 use backstitch_statistics::topo::{
-    DagmaParameters, Parameters, Problem, Search, Topo, dagma, refit, score_of_weights, shd, threshold, topological_order,
+    DagmaParameters, Parameters, Problem, Search, Topo, dagma, refit, score_of_weights, shd, threshold,
+    topological_order,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -298,7 +300,14 @@ struct Configuration {
 fn configuration(scale: Scale) -> Value {
     let setting = |name: &str, graph, nodes, degree, noise, unit_variance| Setting {
         name: name.into(),
-        data: DagParameters { graph, nodes, edges: nodes * degree, noise, unit_variance, ..DagParameters::default() },
+        data: DagParameters {
+            graph,
+            nodes,
+            edges: nodes * degree,
+            noise,
+            unit_variance,
+            ..DagParameters::default()
+        },
     };
     let settings = |small, middle, large| {
         let (er, sf) = (Graph::ErdosRenyi, Graph::ScaleFree);
@@ -313,7 +322,9 @@ fn configuration(scale: Scale) -> Value {
     };
     let full = DagmaParameters::default();
     let (settings, dagma) = match scale {
-        Scale::Smoke => (settings(6, 7, 8), DagmaParameters { warm_iterations: 300, last_iterations: 600, ..full }),
+        Scale::Smoke => {
+            (settings(6, 8, 12), DagmaParameters { warm_iterations: 300, last_iterations: 600, ..full })
+        }
         Scale::Quick => (settings(10, 20, 30), full),
         Scale::Paper => (settings(20, 50, 100), full),
     };
@@ -373,7 +384,8 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     let real = cell.setting == SACHS || cell.setting == OWN_DATA;
     let standardise = real || cell.arm == "topo-standardised";
     let parameters = Parameters { seed: cell.seed, standardise, ..configuration.topo.clone() };
-    let problem = Topo::new(parameters).and_then(|topo| topo.prepare(&sample.table)).map_err(CellError::new)?;
+    let problem =
+        Topo::new(parameters).and_then(|topo| topo.prepare(&sample.table)).map_err(CellError::new)?;
     let bench = Arms { cell, configuration: &configuration, problem: &problem };
 
     let (order, search_score) = match cell.arm.as_str() {
@@ -478,7 +490,8 @@ impl Arms<'_> {
 
     fn weights_of_dagma(&self, context: &CellContext<'_>) -> Result<Matrix, CellError> {
         let d = self.problem.columns();
-        let values: Vec<f64> = serde_json::from_slice(&context.read_need("dagma", "weights.json")?).map_err(CellError::new)?;
+        let values: Vec<f64> =
+            serde_json::from_slice(&context.read_need("dagma", "weights.json")?).map_err(CellError::new)?;
         Matrix::new(d, d, values).map_err(CellError::new)
     }
 
@@ -508,7 +521,11 @@ impl Arms<'_> {
 }
 
 /// The data of a cell: generated, or a resample of the rows of a file. The same for all arms of a seed.
-fn sample(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'_>) -> Result<Sample, CellError> {
+fn sample(
+    cell: &Cell,
+    configuration: &Configuration,
+    context: &mut CellContext<'_>,
+) -> Result<Sample, CellError> {
     if let Some(setting) = configuration.settings.iter().find(|setting| setting.name == cell.setting) {
         let drawn = generate(&setting.data, cell.seed).map_err(CellError::new)?;
         let bytes: Vec<u8> = drawn.samples.values().iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -518,21 +535,24 @@ fn sample(cell: &Cell, configuration: &Configuration, context: &mut CellContext<
     }
     let place = context.data(&cell.setting)?;
     let (file, truth) = match cell.setting.as_str() {
-        SACHS => (place.join("sachs.2005.continuous.txt"), Some(place.join("sachs.2005.ground.truth.graph.txt"))),
+        SACHS => {
+            (place.join("sachs.2005.continuous.txt"), Some(place.join("sachs.2005.ground.truth.graph.txt")))
+        }
         _ => (place.to_path_buf(), None),
     };
     let table = read_table(&file, &TableOptions::default()).map_err(CellError::new)?;
     let truth = match truth {
         Some(file) => {
-            let graph = read_edges(&file, &table.columns).map_err(CellError::new)?;
-            Some(Truth { graph, order: None })
+            let edges = read_edges(&file, &table.columns).map_err(CellError::new)?;
+            Some(Truth { graph: adjacency(&edges, table.columns.len()), order: None })
         }
         None => None,
     };
     let rows = table.values.rows();
     let mut stream = Stream::new(cell.seed, "topo study rows");
     let chosen: Vec<usize> = (0..rows).map(|_| stream.below(rows)).collect();
-    let resampled = Matrix::from_fn(rows, table.values.columns(), |row, column| table.values[(chosen[row], column)]);
+    let resampled =
+        Matrix::from_fn(rows, table.values.columns(), |row, column| table.values[(chosen[row], column)]);
     Ok(Sample { table: resampled, truth })
 }
 

@@ -214,7 +214,7 @@ fn interval(estimate: Option<f64>, lower: Option<f64>, upper: Option<f64>) -> St
 }
 
 /// Four significant digits.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use backstitch_claim::write::write_atomic;
-use backstitch_data::edges::read_edges;
+use backstitch_data::edges::{adjacency, read_edges};
 use backstitch_data::order::read_order;
 use backstitch_data::table::{Table, TableOptions, read_table};
 use backstitch_numerics::Matrix;
@@ -18,8 +18,10 @@ use crate::terminal;
 /// Without --out, the edges go to standard output as CSV. With --out, the folder gets edges.csv, order.csv, weights.csv,
 /// summary.json and graph.svg.
 #[derive(Args, Debug)]
-#[command(after_help = "Reading the result: an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
-With --truth, a reversed edge counts once in the distance (SHD).")]
+#[command(
+    after_help = "Reading the result: an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
+With --truth, a reversed edge counts once in the distance (SHD)."
+)]
 pub(crate) struct Topo {
     /// Table with one row per observation and one numeric column per variable: CSV, TSV or spaces, plain or gzip
     #[arg(long, value_name = "FILE")]
@@ -100,20 +102,25 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
         return Err(Failure::input(format!("--threshold is {}, but must be 0 or more", arguments.threshold)));
     }
     let truth = match &arguments.truth {
-        Some(file) => Some(read_edges(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?),
+        Some(file) => {
+            let edges =
+                read_edges(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+            Some(adjacency(&edges, names.len()))
+        }
         None => None,
     };
     let method = topo::Topo::new(parameters(arguments, common)).map_err(named)?;
     let fit = match &arguments.start {
         Some(file) => {
-            let order = read_order(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+            let order =
+                read_order(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
             method.fit_from(&table.values, &order)
         }
         None => method.fit(&table.values),
     }
     .map_err(named)?;
     for warning in &fit.warnings {
-        eprintln!("warning: {}", warning.named(names));
+        eprintln!("warning: {}", format!("{warning:?}"));
     }
     let graph = topo::threshold(&fit.weights, arguments.threshold);
     let comparison = truth.map(|truth| Comparison::new(&graph, &truth)).transpose().map_err(named)?;
@@ -176,9 +183,17 @@ fn parameters(arguments: &Topo, common: &Common) -> Parameters {
     }
 }
 
-fn summary(arguments: &Topo, table: &Table, fit: &Fit, graph: &Matrix, comparison: Option<&Comparison>) -> serde_json::Value {
+fn summary(
+    arguments: &Topo,
+    table: &Table,
+    fit: &Fit,
+    graph: &Matrix,
+    comparison: Option<&Comparison>,
+) -> serde_json::Value {
     let names = &table.columns;
-    let edges: Vec<_> = listed(graph).map(|(i, j, weight)| json!({"from": names[i], "to": names[j], "weight": weight})).collect();
+    let edges: Vec<_> = listed(graph)
+        .map(|(i, j, weight)| json!({"from": names[i], "to": names[j], "weight": weight}))
+        .collect();
     json!({
         "schema": "backstitch/topo/1",
         "data": arguments.data,
@@ -191,7 +206,7 @@ fn summary(arguments: &Topo, table: &Table, fit: &Fit, graph: &Matrix, compariso
         "iterations": fit.iterations,
         "threshold": arguments.threshold,
         "edges": edges,
-        "warnings": fit.warnings.iter().map(|warning| warning.named(names)).collect::<Vec<_>>(),
+        "warnings": fit.warnings.iter().map(|warning| format!("{warning:?}")).collect::<Vec<_>>(),
         "truth": comparison.map(|counts| json!({
             "shd": counts.shd(), "precision": counts.precision(), "recall": counts.recall(), "correct": counts.correct,
             "reversed": counts.reversed, "extra": counts.extra, "missing": counts.missing,
@@ -231,7 +246,8 @@ fn listed(graph: &Matrix) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
 }
 
 fn edges(graph: &Matrix, names: &[String]) -> String {
-    let lines = listed(graph).map(|(i, j, weight)| format!("{},{},{weight}\n", quoted(&names[i]), quoted(&names[j])));
+    let lines =
+        listed(graph).map(|(i, j, weight)| format!("{},{},{weight}\n", quoted(&names[i]), quoted(&names[j])));
     std::iter::once("from,to,weight\n".to_owned()).chain(lines).collect()
 }
 
@@ -247,7 +263,11 @@ fn weights(dense: &Matrix, names: &[String]) -> String {
 
 /// A CSV field.
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Writes all files or, if the folder cannot be made or filled, says which one could not be written.

@@ -45,11 +45,15 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
 
 fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> Result<Vec<Row>, Failure> {
     let works = (method.bench.works)(folder).map_err(Failure::input)?;
-    let wanted: Vec<&Work> =
-        works.iter().filter(|work| bench.only.as_deref().is_none_or(|text| work.name.contains(text))).collect();
+    let wanted: Vec<&Work> = works
+        .iter()
+        .filter(|work| bench.only.as_deref().is_none_or(|text| work.name.contains(text)))
+        .collect();
     if wanted.is_empty() {
         let names: Vec<&str> = works.iter().map(|work| work.name.as_str()).collect();
-        return Err(Failure::input("no work has that in its name").hint(format!("there is {}", names.join(", "))));
+        return Err(
+            Failure::input("no work has that in its name").hint(format!("there is {}", names.join(", ")))
+        );
     }
     let mut rows = Vec::new();
     for work in wanted {
@@ -135,11 +139,15 @@ fn peer_command(method: &Method, bench: &Bench) -> Command {
 }
 
 fn setup_hint(method: &Method) -> String {
-    format!("`peers/setup {}` in the repository makes the peer's Python environment", method.bench.environment)
+    format!(
+        "`peers/setup {}` in the repository makes the peer's Python environment",
+        method.bench.environment
+    )
 }
 
 fn line(row: &Row) -> String {
-    let memory = |bytes: Option<u64>| bytes.map_or("?".into(), |bytes| format!("{:.0} MiB", bytes as f64 / 1048576.0));
+    let memory =
+        |bytes: Option<u64>| bytes.map_or("?".into(), |bytes| format!("{:.0} MiB", bytes as f64 / 1048576.0));
     let ours = format!("ours {:.4} s, {}", row.ours.median_s, memory(row.ours.peak_bytes));
     let peer = match (&row.peer, row.ratio) {
         (Some(peer), Some(ratio)) => {

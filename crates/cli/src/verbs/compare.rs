@@ -15,10 +15,17 @@ pub(crate) fn execute(compare: &Compare, common: &Common) -> Result<i32, Failure
         return Err(Failure::input(format!("one is of `{}`, the other of `{}`", left.method, right.method)));
     }
     let mut ids: Vec<&str> = left.claims.iter().map(|claim| claim.id.as_str()).collect();
-    ids.extend(right.claims.iter().map(|claim| claim.id.as_str()).filter(|id| left.claims.iter().all(|claim| claim.id != *id)));
+    ids.extend(
+        right
+            .claims
+            .iter()
+            .map(|claim| claim.id.as_str())
+            .filter(|id| left.claims.iter().all(|claim| claim.id != *id)),
+    );
     let pairs: Vec<_> = ids.iter().map(|id| (*id, find(&left, id), find(&right, id))).collect();
     if common.json {
-        let rows: Vec<_> = pairs.iter().map(|(id, left, right)| json!({"id": id, "left": left, "right": right})).collect();
+        let rows: Vec<_> =
+            pairs.iter().map(|(id, left, right)| json!({"id": id, "left": left, "right": right})).collect();
         terminal::print_json(&json!({"method": left.method, "claims": rows}))?;
         return Ok(EXIT_DONE);
     }
@@ -37,7 +44,9 @@ pub(crate) fn execute(compare: &Compare, common: &Common) -> Result<i32, Failure
         text.push_str(&format!("{} {id}\n", if changed { "!" } else { " " }));
         for (name, claim) in [("left", left), ("right", right)] {
             text.push_str(&match claim {
-                Some(claim) => format!("    {name:5}  {} {}\n", terminal::verdict(claim.verdict, 12), numbers(claim)),
+                Some(claim) => {
+                    format!("    {name:5}  {} {}\n", terminal::verdict(claim.verdict, 12), numbers(claim))
+                }
                 None => format!("    {name:5}  absent\n"),
             });
         }
@@ -49,7 +58,13 @@ pub(crate) fn execute(compare: &Compare, common: &Common) -> Result<i32, Failure
 fn numbers(claim: &Judgement) -> String {
     match (claim.estimate, claim.lower, claim.upper) {
         (Some(estimate), Some(lower), Some(upper)) => {
-            format!("{} [{}, {}], margin {}", number(estimate), number(lower), number(upper), number(claim.margin))
+            format!(
+                "{} [{}, {}], margin {}",
+                number(estimate),
+                number(lower),
+                number(upper),
+                number(claim.margin)
+            )
         }
         _ => String::new(),
     }
@@ -63,7 +78,9 @@ fn find<'a>(verdict: &'a VerdictFile, id: &str) -> Option<&'a Judgement> {
 fn read(path: &Path) -> Result<VerdictFile, Failure> {
     let file = if path.is_dir() { path.join("verdict.json") } else { path.to_path_buf() };
     let bytes = std::fs::read(&file).map_err(|error| {
-        Failure::input(format!("{}: {error}", file.display())).hint("give a run directory, a verdict.json or a file of results/")
+        Failure::input(format!("{}: {error}", file.display()))
+            .hint("give a run directory, a verdict.json or a file of results/")
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| Failure::input(format!("{} is not a verdict: {error}", file.display())))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::input(format!("{} is not a verdict: {error}", file.display())))
 }

@@ -35,7 +35,10 @@ pub(crate) fn execute(common: &Common) -> Result<i32, Failure> {
     for (name, state) in sets {
         text.push_str(&format!("  {name:13} {}\n", there(state)));
     }
-    text.push_str(&format!("python          {} (only for the peers of `bench`)\n", python.as_deref().unwrap_or("not there")));
+    text.push_str(&format!(
+        "python          {} (only for the peers of `bench`)\n",
+        python.as_deref().unwrap_or("not there")
+    ));
     terminal::print(&text)?;
     Ok(EXIT_DONE)
 }

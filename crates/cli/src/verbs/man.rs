@@ -13,7 +13,11 @@ pub(crate) fn execute(man: &Man) -> Result<i32, Failure> {
         None => program,
         Some(verb) => match program.find_subcommand(verb) {
             Some(found) => found.clone(),
-            None => return Err(Failure::input(format!("there is no verb `{verb}`")).hint("`backstitch help` lists them")),
+            None => {
+                return Err(
+                    Failure::input(format!("there is no verb `{verb}`")).hint("`backstitch help` lists them")
+                );
+            }
         },
     };
     let mut page = Vec::new();

@@ -8,7 +8,9 @@ use crate::{terminal, verbs};
 
 pub(crate) fn execute(plan: &Plan, common: &Common) -> Result<i32, Failure> {
     if plan.methods.len() > 1 && plan.design.out.is_some() {
-        return Err(Failure::input("--out names the directory of one run, but several methods were asked for"));
+        return Err(Failure::input(
+            "--out names the directory of one run, but several methods were asked for",
+        ));
     }
     // Run directory → cell → the cells it needs.
     let mut runs: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
@@ -20,12 +22,16 @@ pub(crate) fn execute(plan: &Plan, common: &Common) -> Result<i32, Failure> {
         let mut cells = BTreeMap::new();
         for cell in run.cells(method.study)? {
             let id = cell.id();
-            let without = run.missing_data(&cell).is_some() || cell.needs.iter().any(|need| !cells.contains_key(need));
+            let without =
+                run.missing_data(&cell).is_some() || cell.needs.iter().any(|need| !cells.contains_key(need));
             if !without {
                 cells.insert(id, cell.needs);
             }
         }
-        let path = directory.path().to_str().ok_or_else(|| Failure::input("the run directory has a name that is not UTF-8"))?;
+        let path = directory
+            .path()
+            .to_str()
+            .ok_or_else(|| Failure::input("the run directory has a name that is not UTF-8"))?;
         runs.insert(path.to_owned(), cells);
     }
     let PlanFormat::Snakemake = plan.format;
@@ -36,7 +42,10 @@ pub(crate) fn execute(plan: &Plan, common: &Common) -> Result<i32, Failure> {
     Ok(EXIT_DONE)
 }
 
-fn snakefile(runs: &BTreeMap<String, BTreeMap<String, Vec<String>>>, threads: usize) -> Result<String, Failure> {
+fn snakefile(
+    runs: &BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    threads: usize,
+) -> Result<String, Failure> {
     // A JSON object of strings and lists is also a Python literal.
     let table = serde_json::to_string_pretty(runs).map_err(Failure::internal)?;
     Ok(format!(

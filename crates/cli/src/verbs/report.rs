@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use backstitch_claim::RunDirectory;
 use backstitch_claim::report::{ScoreRow, scoreboard};
 use backstitch_claim::write::write_atomic;
-use backstitch_claim::RunDirectory;
 
 use super::cell::run_at;
 use super::reproduce::{conclude, summary};
@@ -44,8 +44,10 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
                 continue;
             }
         };
-        let stale = backstitch_studies::find(&verdict.method).is_some_and(|method| method.study.revision() != verdict.revision);
-        let link = directory.path().strip_prefix(runs).ok().map(|path| format!("{}/report.html", path.display()));
+        let stale = backstitch_studies::find(&verdict.method)
+            .is_some_and(|method| method.study.revision() != verdict.revision);
+        let link =
+            directory.path().strip_prefix(runs).ok().map(|path| format!("{}/report.html", path.display()));
         rows.push(ScoreRow { verdict, link, stale });
     }
     if rows.is_empty() {
@@ -62,7 +64,13 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
     for row in &rows {
         for claim in &row.verdict.claims {
             let stale = if row.stale { " (stale)" } else { "" };
-            text.push_str(&format!("{:18} {:6} {} {}{stale}\n", row.verdict.method, row.verdict.scale.name(), terminal::verdict(claim.verdict, 12), claim.id));
+            text.push_str(&format!(
+                "{:18} {:6} {} {}{stale}\n",
+                row.verdict.method,
+                row.verdict.scale.name(),
+                terminal::verdict(claim.verdict, 12),
+                claim.id
+            ));
         }
     }
     terminal::print(&text)?;
@@ -74,7 +82,8 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
 fn finished_runs(runs: &Path) -> Vec<RunDirectory> {
     let folders = |path: &Path| {
         let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-        let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        let mut folders: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
         folders.sort();
         folders
     };

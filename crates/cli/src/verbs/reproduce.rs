@@ -23,16 +23,20 @@ pub(crate) fn execute(reproduce: &Reproduce, common: &Common) -> Result<i32, Fai
         reproduce.methods.iter().map(|name| super::method(name)).collect::<Result<_, _>>()?
     };
     if methods.len() > 1 && reproduce.design.out.is_some() {
-        return Err(Failure::input("--out names the directory of one run, but several methods were asked for")
-            .hint("leave --out away; every run gets a directory of its own below `runs`"));
+        return Err(Failure::input(
+            "--out names the directory of one run, but several methods were asked for",
+        )
+        .hint("leave --out away; every run gets a directory of its own below `runs`"));
     }
     let mut verdicts = Vec::new();
     let mut crashed = false;
     for method in methods {
         let (run, directory) = prepare(method, &reproduce.design, common, reproduce.jobs.map(usize::from))?;
         if reproduce.record.is_some() && !(run.recorded && run.scale != Scale::Smoke) {
-            return Err(Failure::input("--record takes the recorded configuration at scale quick or paper only")
-                .hint("leave --set, --seeds, --seed and --data away"));
+            return Err(Failure::input(
+                "--record takes the recorded configuration at scale quick or paper only",
+            )
+            .hint("leave --set, --seeds, --seed and --data away"));
         }
         let _guard = directory.lock()?;
         let failures = run_all(method, &run, &directory, reproduce.jobs.map(usize::from), common)?;
@@ -118,7 +122,8 @@ fn run_all(
         command
     };
     let progress = Progress::new(&run.method);
-    let failures = run_cells(method.study, run, directory, jobs_of(jobs), &command, &|event| progress.tell(event))?;
+    let failures =
+        run_cells(method.study, run, directory, jobs_of(jobs), &command, &|event| progress.tell(event))?;
     progress.finish();
     Ok(failures)
 }

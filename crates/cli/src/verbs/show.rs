@@ -45,14 +45,35 @@ pub(crate) fn execute(show: &Show, common: &Common) -> Result<i32, Failure> {
     }
     let mut text = format!("{} — {}\n{}\n", entry.id, entry.title, card.authors);
     let venue = card.venue.map(|venue| format!(" · {venue}")).unwrap_or_default();
-    text.push_str(&format!("arXiv {} · {}{venue} · {} wing · {}\n", entry.arxiv, entry.year, entry.family.name(), entry.state.name()));
+    text.push_str(&format!(
+        "arXiv {} · {}{venue} · {} wing · {}\n",
+        entry.arxiv,
+        entry.year,
+        entry.family.name(),
+        entry.state.name()
+    ));
     if let Some(code) = card.official_code {
         text.push_str(&format!("official code: {} ({})\n", code.repository, code.licence));
     }
-    text.push_str(&format!("\n{}\n\nwhen it helps      {}\nwhen it does not   {}\n", card.summary, card.helps, card.does_not_help));
-    text.push_str(&format!("\nuse it    {}\ncheck it  backstitch reproduce {}\n\nclaims of the study (revision {}, {} seeds):\n", card.example, entry.id, study.revision(), study.seeds));
+    text.push_str(&format!(
+        "\n{}\n\nwhen it helps      {}\nwhen it does not   {}\n",
+        card.summary, card.helps, card.does_not_help
+    ));
+    text.push_str(&format!(
+        "\nuse it    {}\ncheck it  backstitch reproduce {}\n\nclaims of the study (revision {}, {} seeds):\n",
+        card.example,
+        entry.id,
+        study.revision(),
+        study.seeds
+    ));
     for claim in study.claims {
-        text.push_str(&format!("  {:28} {} ({}; {})\n", claim.id, claim.sentence, claim.scope.name(), claim.source));
+        text.push_str(&format!(
+            "  {:28} {} ({}; {})\n",
+            claim.id,
+            claim.sentence,
+            claim.scope.name(),
+            claim.source
+        ));
     }
     text.push_str("\ndeviations from the paper:\n");
     for (i, deviation) in card.deviations.iter().enumerate() {

@@ -13,7 +13,8 @@ use super::graph::{square, threshold};
 use crate::Error;
 
 /// Settings of [`dagma`]. The defaults are those of the package.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DagmaParameters {
     /// Weight of the L1 penalty, λ₁.
     pub penalty: f64,

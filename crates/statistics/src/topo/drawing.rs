@@ -24,7 +24,8 @@ pub fn draw(weights: &Matrix, names: &[String]) -> Result<String, Error> {
     let layers = layers(weights)?;
     let name = |node: usize| names.get(node).cloned().unwrap_or_else(|| node.to_string());
     let width = |node: usize| 20.0 + 7.6 * name(node).chars().count() as f64;
-    let layer_width = |layer: &[usize]| layer.iter().map(|&node| width(node) + NODE_GAP).sum::<f64>() - NODE_GAP;
+    let layer_width =
+        |layer: &[usize]| layer.iter().map(|&node| width(node) + NODE_GAP).sum::<f64>() - NODE_GAP;
     let total = layers.iter().map(|layer| layer_width(layer)).fold(120.0, f64::max) + 2.0 * MARGIN;
     let height = layers.len() as f64 * LAYER_GAP - (LAYER_GAP - NODE_HEIGHT) + 2.0 * MARGIN;
 
@@ -101,7 +102,8 @@ fn layers(weights: &Matrix) -> Result<Vec<Vec<usize>>, Error> {
             let layer = &mut layers[if sweep % 2 == 0 { step } else { count - 1 - step }];
             let wish = |node: usize| {
                 let joined = |&i: &usize| weights[(i, node)] != 0.0 || weights[(node, i)] != 0.0;
-                let (sum, found) = (0..d).filter(joined).fold((0.0, 0.0), |(sum, n), i| (sum + position[i], n + 1.0));
+                let (sum, found) =
+                    (0..d).filter(joined).fold((0.0, 0.0), |(sum, n), i| (sum + position[i], n + 1.0));
                 if found > 0.0 { sum / found } else { position[node] }
             };
             let mut wishes: Vec<(f64, usize)> = layer.iter().map(|&node| (wish(node), node)).collect();

@@ -2,7 +2,9 @@
 
 mod baselines;
 mod candidates;
+mod card;
 mod dagma;
+mod drawing;
 mod exact;
 mod factor;
 mod graph;
@@ -15,7 +17,9 @@ mod search;
 
 use backstitch_numerics::Matrix;
 
+pub use card::CARD;
 pub use dagma::{DagmaFit, DagmaParameters, dagma};
+pub use drawing::draw;
 pub use graph::{prune, refit, score_of_weights, threshold, topological_order};
 pub use metrics::{Comparison, shd, varsortability};
 pub use parameters::{Neighbourhood, Operation, Parameters, Score};

@@ -81,12 +81,15 @@ fn judge(sample: &DagSample, weights: &Matrix) -> Result<(f64, usize), String> {
 
 fn graph(answer: &Value) -> Result<Matrix, String> {
     let rows = answer["weights"].as_array().ok_or("the answer has no weights")?;
-    let values: Vec<f64> = rows.iter().flat_map(|row| row.as_array().into_iter().flatten()).filter_map(Value::as_f64).collect();
+    let values: Vec<f64> =
+        rows.iter().flat_map(|row| row.as_array().into_iter().flatten()).filter_map(Value::as_f64).collect();
     Matrix::new(rows.len(), rows.len(), values).map_err(|error| error.to_string())
 }
 
 fn csv(samples: &Matrix) -> String {
-    let mut text: String = (0..samples.columns()).map(|column| format!("{}x{column}", if column > 0 { "," } else { "" })).collect();
+    let mut text: String = (0..samples.columns())
+        .map(|column| format!("{}x{column}", if column > 0 { "," } else { "" }))
+        .collect();
     for row in 0..samples.rows() {
         text.push('\n');
         for (column, value) in samples.row(row).iter().enumerate() {

@@ -1,0 +1,60 @@
+//! `backstitch data`: the catalogue of public sets.
+
+use crate::arguments::{Common, DataVerb};
+use crate::failure::{EXIT_DONE, Failure};
+use crate::{data_sets, terminal};
+
+use backstitch_data::catalogue::{CATALOGUE, public_set};
+use serde_json::json;
+
+pub(crate) fn execute(verb: &DataVerb, common: &Common) -> Result<i32, Failure> {
+    match verb {
+        DataVerb::List => list(common),
+        DataVerb::Get { sets, origin } => get(sets, origin.as_deref(), common),
+    }
+}
+
+fn list(common: &Common) -> Result<i32, Failure> {
+    let directory = data_sets::directory(common)?;
+    let state = data_sets::state(&directory);
+    if common.json {
+        let rows: Vec<_> = CATALOGUE
+            .iter()
+            .zip(&state)
+            .map(|(set, (_, there))| {
+                let files: Vec<_> = set
+                    .files
+                    .iter()
+                    .map(|file| json!({"path": file.path, "origin": file.origin, "sha256": file.sha256, "bytes": file.bytes}))
+                    .collect();
+                json!({
+                    "name": set.name, "title": set.title, "licence": set.licence, "citation": set.citation,
+                    "used_by": set.used_by, "there": there, "files": files,
+                })
+            })
+            .collect();
+        terminal::print_json(&rows)?;
+        return Ok(EXIT_DONE);
+    }
+    let mut text = String::new();
+    for (set, (_, there)) in CATALOGUE.iter().zip(&state) {
+        let kilobytes = set.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1024);
+        let there = if *there { "there" } else { "not there" };
+        text.push_str(&format!(
+            "{:12} {there:9} {kilobytes:>8} KiB  {:10} {}\n",
+            set.name, set.licence, set.title
+        ));
+    }
+    terminal::print(&text)?;
+    eprintln!("data directory: {}", directory.root().display());
+    Ok(EXIT_DONE)
+}
+
+fn get(sets: &[String], origin: Option<&str>, common: &Common) -> Result<i32, Failure> {
+    let directory = data_sets::directory(common)?;
+    for name in sets {
+        let set = public_set(name).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+        let _ = (set, origin, &directory);
+    }
+    Ok(EXIT_DONE)
+}
