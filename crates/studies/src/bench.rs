@@ -28,5 +28,8 @@ pub struct Work {
     /// What both sides are asked.
     pub request: Value,
     /// Whether our answer is as good as the peer's, and both in words.
-    pub compare: Box<dyn Fn(&Value, Option<&Value>) -> (bool, String)>,
+    pub compare: Compare,
 }
+
+/// Looks at our answer and, if there is one, the peer's.
+pub type Compare = Box<dyn Fn(&Value, Option<&Value>) -> (bool, String)>;

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 const GENERATED: &[&str] = &["er2-small", "er2", "er2-exponential", "er2-gumbel", "er4", "sf2"];
 /// The Sachs protein data, columns standardised.
 const SACHS: &str = "sachs";
-/// A search that starts from nothing needs the same number of draws as an evidence run has seeds.
+/// With six settings 120 runs: 90 % can be told from 97 % by an exact binomial interval.
 const SEEDS: u64 = 20;
 
 /// The study.
@@ -86,6 +86,16 @@ const ARMS: &[Arm] = &[
         description: "post-processing that replaces DAGMA's order by a random one",
     },
     Arm {
+        name: "complete-graph",
+        role: Role::Control,
+        description: "every pair joined along a random order: an answer that has learned nothing",
+    },
+    Arm {
+        name: "standardised-again",
+        role: Role::Control,
+        description: "TOPO on data standardised beforehand: standardising them once more changes nothing",
+    },
+    Arm {
         name: "stale-factor",
         role: Role::Control,
         description: "the fast score read from the factor of another order",
@@ -94,6 +104,10 @@ const ARMS: &[Arm] = &[
 
 const METRICS: &[Metric] = &[
     lower("dense_score", "least-squares score of the dense fit on the final order"),
+    lower(
+        "log_score",
+        "natural logarithm of dense_score: its differences are relative and add up over settings",
+    ),
     lower("sparse_score", "least-squares score of the graph thresholded at 0.3 and re-fitted"),
     lower("shd", "structural Hamming distance to the true graph; a reversed edge counts once"),
     lower("excess", "dense score minus the dense score of the true order"),
@@ -118,6 +132,21 @@ const CLAIMS: &[Claim] = &[
         scope: Scope::Reduced,
         subject: "topo",
         effect: Effect::Improvement { metric: "dense_score", over: "dagma" },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: -SAME },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: true,
+    },
+    Claim {
+        id: "sparse-score-vs-dagma",
+        sentence: "TOPO's graph, re-fitted, scores no worse than DAGMA's graph, re-fitted, in more than 90 % of runs",
+        source: "Experiments, linear models",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo",
+        effect: Effect::Improvement { metric: "sparse_score", over: "dagma" },
         margin: 0.9,
         statistic: Statistic::ExactBinomial { at_least: -SAME },
         settings: GENERATED,
@@ -162,7 +191,7 @@ const CLAIMS: &[Claim] = &[
         published: None,
         scope: Scope::Reduced,
         subject: "topo",
-        effect: Effect::Improvement { metric: "dense_score", over: "random-restarts" },
+        effect: Effect::Improvement { metric: "log_score", over: "random-restarts" },
         margin: 0.0,
         statistic: Statistic::PairedT,
         settings: GENERATED,
@@ -257,7 +286,7 @@ const CLAIMS: &[Claim] = &[
         statistic: Statistic::PairedT,
         settings: GENERATED,
         precondition: None,
-        control: "random-order",
+        control: "standardised-again",
         own_data: false,
     },
     Claim {
@@ -272,7 +301,7 @@ const CLAIMS: &[Claim] = &[
         statistic: Statistic::PairedT,
         settings: &[SACHS],
         precondition: None,
-        control: "random-order",
+        control: "complete-graph",
         own_data: false,
     },
 ];
@@ -357,8 +386,10 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
             cells.push(cell("random-order"));
             cells.push(cell("random-after-dagma").needing("dagma"));
             cells.push(cell("stale-factor"));
+            cells.push(cell("complete-graph"));
             if data.is_none() {
                 cells.push(cell("topo-standardised"));
+                cells.push(cell("standardised-again"));
             }
         }
     }
@@ -379,17 +410,20 @@ struct Truth {
 
 fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     let configuration: Configuration = context.configuration()?;
-    let sample = sample(cell, &configuration, context)?;
+    let mut sample = sample(cell, &configuration, context)?;
+    if cell.arm == "standardised-again" {
+        standardise_columns(&mut sample.table);
+    }
     // Real columns have units of their own; without a common scale the threshold would mean nothing.
     let real = cell.setting == SACHS || cell.setting == OWN_DATA;
-    let standardise = real || cell.arm == "topo-standardised";
+    let standardise = real || matches!(cell.arm.as_str(), "topo-standardised" | "standardised-again");
     let parameters = Parameters { seed: cell.seed, standardise, ..configuration.topo.clone() };
     let problem =
         Topo::new(parameters).and_then(|topo| topo.prepare(&sample.table)).map_err(CellError::new)?;
-    let bench = Arms { cell, configuration: &configuration, problem: &problem };
+    let bench = Arms { cell, problem: &problem };
 
     let (order, search_score) = match cell.arm.as_str() {
-        "topo" | "topo-standardised" => {
+        "topo" | "topo-standardised" | "standardised-again" => {
             let search = bench.search(context, || problem.start(0))?;
             context.artifact("search.json", json!(search).to_string().as_bytes())?;
             context.observe("evaluations", search.evaluations as f64);
@@ -426,7 +460,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
             context.observe("evaluations", found.evaluations as f64);
             (found.order, None)
         }
-        "random-order" => (bench.random_order(), None),
+        "random-order" | "complete-graph" => (bench.random_order(), None),
         "stale-factor" => {
             let wrong = problem.score_of_order(&bench.random_order()).map_err(CellError::new)?;
             let regressed = bench.regressed(&problem.variance_order())?;
@@ -440,14 +474,14 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
         context.observe("route_gap", (score - regressed).abs() / regressed);
     }
     let dense = problem.weights_of_order(&order).map_err(CellError::new)?;
-    let graph = threshold(&dense, configuration.threshold);
+    let least = if cell.arm == "complete-graph" { 0.0 } else { configuration.threshold };
+    let graph = threshold(&dense, least);
     bench.observe_graph(&graph, &order, sample.truth.as_ref(), context)
 }
 
 /// What the arms share.
 struct Arms<'a> {
     cell: &'a Cell,
-    configuration: &'a Configuration,
     problem: &'a Problem,
 }
 
@@ -507,6 +541,7 @@ impl Arms<'_> {
         let dense = self.problem.score_of_order(order).map_err(CellError::new)?;
         let (weights, _) = refit(covariance, graph).map_err(CellError::new)?;
         context.observe("dense_score", dense);
+        context.observe("log_score", dense.ln());
         context.observe("sparse_score", score_of_weights(covariance, &weights).map_err(CellError::new)?);
         if let Some(truth) = truth {
             context.observe("shd", shd(graph, &truth.graph).map_err(CellError::new)? as f64);
@@ -515,7 +550,6 @@ impl Arms<'_> {
                 context.observe("excess", dense - best);
             }
         }
-        let _ = self.configuration;
         Ok(())
     }
 }
@@ -554,6 +588,18 @@ fn sample(
     let resampled =
         Matrix::from_fn(rows, table.values.columns(), |row, column| table.values[(chosen[row], column)]);
     Ok(Sample { table: resampled, truth })
+}
+
+/// Gives every column mean 0 and standard deviation 1.
+fn standardise_columns(table: &mut Matrix) {
+    let rows = table.rows() as f64;
+    for column in 0..table.columns() {
+        let mean = table.column(column).sum::<f64>() / rows;
+        let variance = table.column(column).map(|value| (value - mean).powi(2)).sum::<f64>() / rows;
+        for row in 0..table.rows() {
+            table[(row, column)] = (table[(row, column)] - mean) / variance.sqrt();
+        }
+    }
 }
 
 fn to_json(matrix: &Matrix) -> Result<Vec<u8>, CellError> {

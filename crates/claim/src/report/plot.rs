@@ -37,12 +37,15 @@ pub(super) fn strip(claim: &Judgement) -> String {
     svg + "</svg>"
 }
 
+/// (arm, setting) → cell → sum and number of its values.
+type Groups<'a> = BTreeMap<(usize, &'a str), BTreeMap<&'a str, (f64, f64)>>;
+
 /// For every metric one figure: each cell a dot, arms as rows, settings side by side within a row.
 pub(super) fn observations(study: &Study, verdict: &VerdictFile) -> String {
     let mut html = String::from("<div class=\"plots\">");
     for metric in study.metrics {
         // arm → setting → values; items of a cell are averaged, a plot of thousands of dots says less.
-        let mut groups: BTreeMap<(usize, &str), BTreeMap<&str, (f64, f64)>> = BTreeMap::new();
+        let mut groups = Groups::new();
         for observation in &verdict.observations {
             let position =
                 study.arms.iter().position(|arm| arm.name == observation.arm && arm.role != Role::Prepare);
@@ -68,7 +71,7 @@ pub(super) fn observations(study: &Study, verdict: &VerdictFile) -> String {
     html + "</div>"
 }
 
-fn dots(study: &Study, groups: &BTreeMap<(usize, &str), BTreeMap<&str, (f64, f64)>>) -> String {
+fn dots(study: &Study, groups: &Groups<'_>) -> String {
     const LEFT: f64 = 118.0;
     const WIDTH: f64 = 400.0;
     const LINE: f64 = 15.0;

@@ -207,6 +207,14 @@ pub(crate) fn summary(run: &Run, verdict: &VerdictFile) -> String {
         run.seeds.last().unwrap_or(&0),
         if run.recorded { "" } else { " · not the recorded configuration" },
     );
+    if run.scale == Scale::Smoke {
+        let claims = verdict.claims.len();
+        return text
+            + &format!(
+                "  {} observations; smoke scale judges none of the {claims} claims\n",
+                verdict.observations.len()
+            );
+    }
     for claim in &verdict.claims {
         text.push_str(&claim_lines(claim));
     }
