@@ -1,0 +1,1 @@
+//! The corpora of the fuzz targets, replayed: what fuzzing starts from, and what it found, stays found.
