@@ -17,6 +17,7 @@ use ureq::{Agent, Body};
 use crate::catalogue::{PublicFile, PublicSet};
 use crate::directory::{DataDirectory, DirectoryError};
 use crate::hash::content_sha256_of_file;
+use crate::input::counted;
 
 /// Longest pause between attempts, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -84,7 +85,7 @@ pub enum DownloadError {
         file: PathBuf,
     },
     /// The server answered with another status than success.
-    #[error("{url} was answered with status {status} ({attempts} attempts)")]
+    #[error("{url} was answered with status {status} ({})", counted(*attempts as usize, "attempt"))]
     Status {
         /// The address.
         url: String,
@@ -95,7 +96,8 @@ pub enum DownloadError {
     },
     /// The connection failed.
     #[error(
-        "{url} could not be received: {reason} ({attempts} attempts, {received} of {total} bytes are here)"
+        "{url} could not be received: {reason} ({}, {received} of {total} bytes are here)",
+        counted(*attempts as usize, "attempt")
     )]
     Connection {
         /// The address.
@@ -368,7 +370,11 @@ impl Fetch<'_> {
 
     fn broken(&self, error: &ureq::Error, received: u64, attempts: u32) -> Attempt {
         let (url, total) = (self.url.clone(), self.file.bytes);
-        let reason = error.to_string();
+        let reason = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            ureq::Error::Timeout(_) => "no answer in time".into(),
+            other => other.to_string(),
+        };
         let failure = DownloadError::Connection { url, reason, attempts, received, total };
         if can_succeed(error) {
             Attempt::Again { error: failure, pause: None }

@@ -24,7 +24,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::fields::{BadQuote, Content, Delimiter, Fields};
-use crate::input::{InputProblem, Lines, open};
+use crate::input::{InputProblem, Lines, counted, open};
 use crate::names::{nearest, position};
 use crate::table::shortened;
 
@@ -78,7 +78,7 @@ pub enum EdgesProblem {
     #[error("the file has no line {EDGES_HEADING:?}")]
     NoEdgesHeading,
     /// A row of another width than the header.
-    #[error("line {line} has {found} fields where {expected} are expected")]
+    #[error("line {line} has {} where {expected} would be expected", counted(*found, "field"))]
     Ragged {
         /// The line.
         line: u64,

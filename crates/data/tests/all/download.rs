@@ -136,7 +136,7 @@ fn a_later_call_continues_an_earlier_one() {
     });
     let once = DownloadOptions { attempts: 1, ..options(&server.address) };
     let error = place.fetch_with(&once).unwrap_err();
-    assert!(error.to_string().contains("(1 attempts, 100000 of 300000 bytes are here)"), "{error}");
+    assert!(error.to_string().contains("(1 attempt, 100000 of 300000 bytes are here)"), "{error}");
     assert!(error.hint().unwrap().contains("it continues where it stopped"));
     assert!(!place.file().exists() && place.part().exists());
     place.fetch_with(&once).unwrap();
@@ -226,7 +226,7 @@ fn a_missing_file_is_not_asked_for_again() {
     let place = Place::new();
     let server = Server::start(|_, _| Answer::Status(404, None));
     let error = place.fetch(&server).unwrap_err();
-    assert!(error.to_string().ends_with("was answered with status 404 (1 attempts)"), "{error}");
+    assert!(error.to_string().ends_with("was answered with status 404 (1 attempt)"), "{error}");
     assert!(error.hint().is_some());
     assert_eq!(server.requests(), [whole()]);
     assert!(!place.file().exists());

@@ -94,7 +94,7 @@ fn graphs_are_refused_with_the_line_and_a_way_out() {
     );
     assert_eq!(
         refused("from,to\nraf\n"),
-        "g.csv: line 2 has 1 fields where 2 are expected\n\
+        "g.csv: line 2 has 1 field where 2 would be expected\n\
          hint: give every edge one field per name in the header"
     );
     assert!(refused("from,to\nraf,\"mek\n").starts_with("g.csv: line 2 has a quote that is not closed"));

@@ -155,18 +155,18 @@ fn text_is_refused_with_the_likely_reason() {
 fn rows_of_another_width_are_refused() {
     assert_eq!(
         refused("a,b\n1,2\n3,4,5\n"),
-        "t.csv: line 3 has 3 fields where 2 are expected (separated by comma)\n\
+        "t.csv: line 3 has 3 fields where 2 would be expected (separated by comma)\n\
          hint: give every row one field per column; quote names that hold a delimiter"
     );
     assert_eq!(
         refused("a,b\n1;2\n"),
-        "t.csv: line 2 has 1 fields where 2 are expected (separated by comma)\n\
+        "t.csv: line 2 has 1 field where 2 would be expected (separated by comma)\n\
          hint: if fields are not separated by comma, give the delimiter"
     );
-    assert!(refused("a,b,c\n1,2\n").contains("line 2 has 2 fields where 3 are expected"));
+    assert!(refused("a,b,c\n1,2\n").contains("line 2 has 2 fields where 3 would be expected"));
     assert!(
         refused("my value\n1\n2\n")
-            .contains("line 2 has 1 fields where 2 are expected (separated by whitespace)")
+            .contains("line 2 has 1 field where 2 would be expected (separated by whitespace)")
     );
 }
 
@@ -302,8 +302,8 @@ fn a_table_above_the_limit_is_refused_when_it_gets_there() {
     let error = read_table_from(&mut source, "endless.csv", &options).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "endless.csv: line 13109: 13107 rows of 10 columns are read, and one more row is above the limit of 1048576 \
-         bytes of values"
+        "endless.csv: line 13109: after 13107 rows of 10 columns, one more row is above the limit of 1048576 bytes \
+         of values"
     );
     assert_eq!(error.hint().unwrap(), "read fewer rows or columns, or raise the limit if memory allows");
     // Packed: a thousand times smaller on disk, refused at the same row.
