@@ -172,7 +172,12 @@ impl Rows<'_> {
         }
         if self.values.capacity() - self.values.len() < width {
             // A quarter at a time: doubling would hold up to twice the table.
-            self.values.reserve_exact(width.max(self.values.len() / 4));
+            let more = width.max(self.values.len() / 4);
+            self.values.try_reserve_exact(more).map_err(|_| TableProblem::OutOfMemory {
+                line,
+                rows: self.count,
+                columns: width,
+            })?;
         }
         let mut found = 0;
         let mut wider = false;

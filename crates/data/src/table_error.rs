@@ -127,6 +127,20 @@ pub enum TableProblem {
         /// The limit.
         max_bytes: u64,
     },
+    /// The machine has no memory for more values.
+    #[error(
+        "line {line}: after {} of {} there is no memory for more",
+        counted(*rows, "row"),
+        counted(*columns, "column")
+    )]
+    OutOfMemory {
+        /// The line that is too much.
+        line: u64,
+        /// Rows read.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+    },
 }
 
 impl TableError {
@@ -166,6 +180,9 @@ impl TableProblem {
             }
             Self::Infinite { .. } => "replace the value by a finite number, or drop the row".into(),
             Self::NotANumber { value, delimiter, .. } => not_a_number(value, *delimiter),
+            Self::OutOfMemory { .. } => {
+                "read fewer rows or columns, or use a machine with more memory".into()
+            }
             Self::TooLarge { .. } => "read fewer rows or columns, or raise the limit if memory allows".into(),
         };
         Some(hint)
