@@ -105,6 +105,17 @@ fn one_row_and_one_column_are_tables() {
 }
 
 #[test]
+fn columns_are_found_by_name_or_position() {
+    let table = read("height,1,age\n1,2,3\n").unwrap();
+    assert_eq!(table.column_position("age"), Ok(2));
+    assert_eq!(table.column_position("1"), Ok(1), "a name comes before a position");
+    assert_eq!(table.column_position("0"), Ok(0));
+    let error = table.column_position("hieght").unwrap_err();
+    assert_eq!(error.to_string(), "the table has no column \"hieght\"");
+    assert_eq!(error.hint().unwrap(), "the nearest name is \"height\"");
+}
+
+#[test]
 fn missing_values_are_refused_by_name() {
     for missing in ["", " ", "NA", "na", "NaN", "nan", "?", "null", "NULL", "N/A", "None", "\"\""] {
         let message = refused(format!("age,height\n31,170\n28,{missing}\n"));
