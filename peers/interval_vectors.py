@@ -1,11 +1,15 @@
 """Writes crates/numerics/tests/vectors/interval.json: intervals and quantiles computed by scipy and numpy.
 
 Run from the root of the repository:  python peers/interval_vectors.py
+With --coverage it writes nothing and prints instead how often four intervals of a mean over clusters cover the truth,
+the comparison by which the cluster bootstrap was chosen (minutes).
+
 Made with scipy 1.16.3, numpy 2.4.6 and mpmath 1.4.1. The inputs are drawn here and stored in the file, so the test needs no Python.
 """
 
 import json
 import pathlib
+import sys
 
 import mpmath
 import numpy
@@ -72,6 +76,75 @@ def quantile_case(values, probability):
         "quantile": float(numpy.quantile(values, probability)),
     }
 
+
+def cluster_intervals(sums, counts, resamples=1999):
+    """Four intervals of sum(sums) / sum(counts): Student's t, studentised bootstrap, the wider of the two, BCa."""
+    clusters, total = len(sums), counts.sum()
+    mean = sums.sum() / total
+    shrink = clusters / (clusters - 1)
+    error = numpy.sqrt(shrink * ((sums - mean * counts) ** 2).sum()) / total
+    weights = rng.multinomial(clusters, numpy.full(clusters, 1 / clusters), size=resamples)
+    resampled_counts = weights @ counts
+    means = (weights @ sums) / resampled_counts
+    squares = weights @ sums**2 - 2 * means * (weights @ (sums * counts)) + means**2 * (weights @ counts**2)
+    errors = numpy.sqrt(shrink * numpy.maximum(squares, 0)) / resampled_counts
+    flat = squares <= 1e-12 * (weights @ sums**2)
+    with numpy.errstate(all="ignore"):
+        shifts = (means - mean) / errors
+    shifts[flat] = numpy.where(
+        numpy.abs(means - mean) < 1e-12, 0.0, numpy.copysign(numpy.inf, means - mean)
+    )[flat]
+    shifts.sort()
+    rank = round(0.025 * (resamples + 1))
+    low, high = shifts[rank - 1], shifts[-rank]
+    t = stats.t.ppf(0.975, clusters - 1)
+    means.sort()
+    without_one = (sums.sum() - sums) / (total - counts)
+    away = without_one.mean() - without_one
+    spread = (away**2).sum() ** 1.5
+    skew = (away**3).sum() / (6 * spread) if spread > 0 else 0.0
+    level = (means < mean - 1e-12).mean() + (numpy.abs(means - mean) <= 1e-12).mean() / 2
+    bias = stats.norm.ppf(min(max(level, 1 / (resamples + 1)), resamples / (resamples + 1)))
+    ends = [stats.norm.cdf(bias + (bias + z) / (1 - skew * (bias + z))) for z in (-1.959964, 1.959964)]
+    bca = [means[min(max(round(end * (resamples + 1)) - 1, 0), resamples - 1)] for end in ends]
+    return {
+        "t": (mean - t * error, mean + t * error),
+        "studentised": (mean - high * error, mean - low * error),
+        "wider": (mean - max(high, t) * error, mean - min(low, -t) * error),
+        "BCa": bca,
+    }
+
+
+def draw_clusters(kind, clusters):
+    """Sums, counts and the true mean."""
+    counts = numpy.ones(clusters, int) if "one each" in kind else rng.integers(1, 9, clusters)
+    if kind.startswith("normal"):
+        return rng.normal(0, 1, clusters) * counts + rng.normal(0, 1, clusters) * numpy.sqrt(counts), counts, 0.0
+    if kind.startswith("exponential"):
+        return rng.exponential(1, clusters) * counts, counts, 1.0
+    if kind.startswith("log-normal"):
+        return numpy.exp(rng.normal(0, 1, clusters)) * counts, counts, numpy.exp(0.5)
+    if kind.startswith("binary"):
+        return rng.binomial(counts, rng.beta(0.5, 4.5, clusters)), counts, 0.1
+    difficulty = rng.uniform(0, 1, clusters)
+    return rng.binomial(counts, 0.9 * difficulty) - rng.binomial(counts, 0.6 * difficulty), counts, 0.15
+
+
+def print_coverage(replications=1500):
+    for clusters in (20, 30, 60):
+        for kind in ("normal", "exponential", "log-normal", "binary", "paired answers", "paired answers, one each"):
+            covered = {}
+            for _ in range(replications):
+                sums, counts, truth = draw_clusters(kind, clusters)
+                for name, (low, high) in cluster_intervals(sums.astype(float), counts.astype(float)).items():
+                    covered[name] = covered.get(name, 0) + (low <= truth <= high)
+            shares = "  ".join(f"{name} {100 * count / replications:.1f} %" for name, count in covered.items())
+            print(f"{clusters} clusters, {kind}: {shares}", flush=True)
+
+
+if "--coverage" in sys.argv:
+    print_coverage()
+    sys.exit()
 
 x = numpy.log([64.0, 128.0, 256.0, 512.0])
 vectors = {

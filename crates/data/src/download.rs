@@ -17,6 +17,7 @@ use ureq::{Agent, Body};
 use crate::catalogue::{PublicFile, PublicSet};
 use crate::directory::{DataDirectory, DirectoryError};
 use crate::hash::content_sha256_of_file;
+use crate::input::counted;
 
 /// Longest pause between attempts, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -84,7 +85,7 @@ pub enum DownloadError {
         file: PathBuf,
     },
     /// The server answered with another status than success.
-    #[error("{url} was answered with status {status} ({attempts} attempts)")]
+    #[error("{url} was answered with status {status} ({})", counted(*attempts as usize, "attempt"))]
     Status {
         /// The address.
         url: String,
@@ -95,7 +96,8 @@ pub enum DownloadError {
     },
     /// The connection failed.
     #[error(
-        "{url} could not be received: {reason} ({attempts} attempts, {received} of {total} bytes are here)"
+        "{url} could not be received: {reason} ({}, {received} of {total} bytes are here)",
+        counted(*attempts as usize, "attempt")
     )]
     Connection {
         /// The address.
@@ -169,7 +171,7 @@ pub fn download(
                 Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), file.path),
                 None => file.origin.to_owned(),
             };
-            Fetch { file, url, part: beside(&path), options }.run(&path, progress)?;
+            Fetch { file, url, part: beside(&path), options }.run(directory, progress)?;
         }
         paths.push(path);
     }
@@ -200,14 +202,28 @@ enum Attempt {
 }
 
 impl Fetch<'_> {
-    fn run(&self, path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), DownloadError> {
+    fn run(
+        &self,
+        directory: &DataDirectory,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), DownloadError> {
+        let path = &directory.path_of(self.file);
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(|source| self.unwritable(source))?;
         let mut part = self.open_part()?;
-        self.receive(&mut part, progress)?;
-        part.sync_all().map_err(|source| self.unwritable(source))?;
-        let found =
-            content_sha256_of_file(&self.part).unwrap_or_else(|error| format!("of nothing ({error})"));
+        if directory.content_of(self.file)?.as_deref() == Some(self.file.sha256) {
+            // Another process finished it between our first look and our lock.
+            return fs::remove_file(&self.part)
+                .or_else(ignore_missing)
+                .map_err(|source| self.unwritable(source));
+        }
+        let continued = part.metadata().map_err(|source| self.unwritable(source))?.len() > 0;
+        let mut found = self.receive_and_hash(&mut part, progress)?;
+        if found != self.file.sha256 && continued {
+            // The beginning that was here may be at fault rather than the server.
+            part.set_len(0).map_err(|source| self.unwritable(source))?;
+            found = self.receive_and_hash(&mut part, progress)?;
+        }
         if found != self.file.sha256 {
             // Continuing it could never make it right.
             fs::remove_file(&self.part).map_err(|source| self.unwritable(source))?;
@@ -216,6 +232,17 @@ impl Fetch<'_> {
         }
         let named = fs::rename(&self.part, path).and_then(|()| sync_folder(folder));
         named.map_err(|source| DownloadError::Write { file: path.into(), source })
+    }
+
+    /// The content hash of the partial file once it has its full size and is on disk.
+    fn receive_and_hash(
+        &self,
+        part: &mut File,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<String, DownloadError> {
+        self.receive(part, progress)?;
+        part.sync_all().map_err(|source| self.unwritable(source))?;
+        Ok(content_sha256_of_file(&self.part).unwrap_or_else(|error| format!("of nothing ({error})")))
     }
 
     /// Opens the partial file and locks it, so that two processes cannot mix their bytes in it.
@@ -343,7 +370,11 @@ impl Fetch<'_> {
 
     fn broken(&self, error: &ureq::Error, received: u64, attempts: u32) -> Attempt {
         let (url, total) = (self.url.clone(), self.file.bytes);
-        let reason = error.to_string();
+        let reason = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            ureq::Error::Timeout(_) => "no answer in time".into(),
+            other => other.to_string(),
+        };
         let failure = DownloadError::Connection { url, reason, attempts, received, total };
         if can_succeed(error) {
             Attempt::Again { error: failure, pause: None }
@@ -400,6 +431,10 @@ fn can_succeed(error: &ureq::Error) -> bool {
 fn start_of_range(response: &Response<Body>) -> Option<u64> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Makes a rename in a folder last through a power cut.

@@ -24,10 +24,9 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::fields::{BadQuote, Content, Delimiter, Fields};
-use crate::input::{InputProblem, Lines, open};
+use crate::input::{InputProblem, Lines, counted, open};
 use crate::names::{nearest, position};
 use crate::table::shortened;
-use backstitch_numerics::Matrix;
 
 /// Longest line of a graph file, in bytes.
 const MAX_LINE_BYTES: usize = 1 << 16;
@@ -79,7 +78,7 @@ pub enum EdgesProblem {
     #[error("the file has no line {EDGES_HEADING:?}")]
     NoEdgesHeading,
     /// A row of another width than the header.
-    #[error("line {line} has {found} fields where {expected} are expected")]
+    #[error("line {line} has {} where {expected} would be expected", counted(*found, "field"))]
     Ragged {
         /// The line.
         line: u64,
@@ -285,12 +284,4 @@ impl Graph<'_> {
         self.edges.push(edge);
         Ok(())
     }
-}
-/// The edges as a matrix over `columns` columns: entry (i, j) is the weight of i → j, 1 where the file gives none.
-pub fn adjacency(edges: &[Edge], columns: usize) -> Matrix {
-    let mut matrix = Matrix::zeros(columns, columns);
-    for edge in edges {
-        matrix[(edge.from, edge.to)] = edge.weight.unwrap_or(1.0);
-    }
-    matrix
 }

@@ -40,12 +40,13 @@ impl Delimiter {
         }
     }
 
-    fn separates(self, character: char) -> bool {
+    /// All delimiters are single bytes below 128, so looking at bytes never splits a character.
+    fn separates(self, byte: u8) -> bool {
         match self {
-            Self::Comma => character == ',',
-            Self::Tab => character == '\t',
-            Self::Semicolon => character == ';',
-            Self::Whitespace => character == ' ' || character == '\t',
+            Self::Comma => byte == b',',
+            Self::Tab => byte == b'\t',
+            Self::Semicolon => byte == b';',
+            Self::Whitespace => byte == b' ' || byte == b'\t',
         }
     }
 }
@@ -98,7 +99,6 @@ impl<'a> Fields<'a> {
         } else if self.delimiter == Delimiter::Whitespace {
             Some(after.trim_start_matches([' ', '\t']))
         } else {
-            // All delimiters are one byte.
             Some(&after[1..])
         };
     }
@@ -117,7 +117,7 @@ impl<'a> Fields<'a> {
         if self.delimiter != Delimiter::Whitespace {
             after = after.trim_start_matches(' ');
         }
-        if !after.is_empty() && !after.starts_with(|character| self.delimiter.separates(character)) {
+        if !after.is_empty() && !self.delimiter.separates(after.as_bytes()[0]) {
             return Err(BadQuote);
         }
         self.step_over(after);
@@ -137,7 +137,7 @@ impl<'a> Iterator for Fields<'a> {
         if let Some(start) = rest.trim_start_matches(' ').strip_prefix('"') {
             return Some(self.quoted(start));
         }
-        let end = rest.find(|character| self.delimiter.separates(character)).unwrap_or(rest.len());
+        let end = rest.bytes().position(|byte| self.delimiter.separates(byte)).unwrap_or(rest.len());
         self.step_over(&rest[end..]);
         Some(Ok(Cow::Borrowed(rest[..end].trim_matches(' '))))
     }

@@ -70,6 +70,11 @@ impl InputProblem {
     }
 }
 
+/// A number of things in words: `1 field`, `2 fields`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// Opens a file for reading; folders are refused here because opening one succeeds on some systems.
 pub(crate) fn open(path: &Path) -> Result<File, InputProblem> {
     let file = File::open(path).map_err(|source| match source.kind() {

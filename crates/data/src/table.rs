@@ -28,6 +28,7 @@ use backstitch_numerics::Matrix;
 pub use crate::fields::Delimiter;
 use crate::fields::{BadQuote, Content, Fields};
 use crate::input::{DEFAULT_MAX_LINE_BYTES, InputProblem, Lines, open};
+use crate::names::{nearest, position};
 pub use crate::table_error::{TableError, TableProblem};
 
 /// Most bytes of values a table may have unless told otherwise: 4 GiB, which is 512 Mi numbers.
@@ -43,6 +44,36 @@ pub struct Table {
     pub columns: Vec<String>,
     /// One row per line of data, one column per name.
     pub values: Matrix,
+}
+
+/// A column that a table does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the table has no column {name:?}")]
+pub struct UnknownColumn {
+    /// The name given.
+    pub name: String,
+    /// The name of the table that is nearest to it.
+    pub nearest: Option<String>,
+}
+
+impl UnknownColumn {
+    /// The nearest name.
+    pub fn hint(&self) -> Option<String> {
+        self.nearest.as_ref().map(|name| format!("the nearest name is {name:?}"))
+    }
+}
+
+impl Table {
+    /// The position of a column, by its name, or by its 0-based position where no column has that name.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub fn column_position(&self, name: &str) -> Result<usize, UnknownColumn> {
+        position(name, &self.columns).ok_or_else(|| UnknownColumn {
+            name: shortened(name),
+            nearest: nearest(name, self.columns.iter().map(String::as_str)).map(shortened),
+        })
+    }
 }
 
 /// Whether the first line names the columns.
@@ -172,7 +203,12 @@ impl Rows<'_> {
         }
         if self.values.capacity() - self.values.len() < width {
             // A quarter at a time: doubling would hold up to twice the table.
-            self.values.reserve_exact(width.max(self.values.len() / 4));
+            let more = width.max(self.values.len() / 4);
+            self.values.try_reserve_exact(more).map_err(|_| TableProblem::OutOfMemory {
+                line,
+                rows: self.count,
+                columns: width,
+            })?;
         }
         let mut found = 0;
         let mut wider = false;

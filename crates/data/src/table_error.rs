@@ -1,7 +1,7 @@
 //! What can be wrong with a table, in words for its owner.
 
 use crate::fields::Delimiter;
-use crate::input::InputProblem;
+use crate::input::{InputProblem, counted};
 use crate::table::MAX_COLUMNS;
 
 /// Why a table was refused: which file, and what is wrong with it.
@@ -25,7 +25,7 @@ pub enum TableProblem {
     #[error("the file is empty")]
     Empty,
     /// Column names and no rows.
-    #[error("the file has a header of {columns} columns but no rows")]
+    #[error("the file has a header of {} but no rows", counted(*columns, "column"))]
     HeaderOnly {
         /// Columns in the header.
         columns: usize,
@@ -53,7 +53,10 @@ pub enum TableProblem {
         line: u64,
     },
     /// A row of another width than the first line.
-    #[error("line {line} has {found} fields where {expected} are expected (separated by {delimiter})")]
+    #[error(
+        "line {line} has {} where {expected} would be expected (separated by {delimiter})",
+        counted(*found, "field")
+    )]
     Ragged {
         /// The line.
         line: u64,
@@ -110,8 +113,9 @@ pub enum TableProblem {
     },
     /// More values than the limit allows.
     #[error(
-        "line {line}: {rows} rows of {columns} columns are read, and one more row is above the limit of {max_bytes} \
-         bytes of values"
+        "line {line}: after {} of {}, one more row is above the limit of {max_bytes} bytes of values",
+        counted(*rows, "row"),
+        counted(*columns, "column")
     )]
     TooLarge {
         /// The line that is too much.
@@ -122,6 +126,20 @@ pub enum TableProblem {
         columns: usize,
         /// The limit.
         max_bytes: u64,
+    },
+    /// The machine has no memory for more values.
+    #[error(
+        "line {line}: after {} of {} there is no memory for more",
+        counted(*rows, "row"),
+        counted(*columns, "column")
+    )]
+    OutOfMemory {
+        /// The line that is too much.
+        line: u64,
+        /// Rows read.
+        rows: usize,
+        /// Columns.
+        columns: usize,
     },
 }
 
@@ -162,6 +180,9 @@ impl TableProblem {
             }
             Self::Infinite { .. } => "replace the value by a finite number, or drop the row".into(),
             Self::NotANumber { value, delimiter, .. } => not_a_number(value, *delimiter),
+            Self::OutOfMemory { .. } => {
+                "read fewer rows or columns, or use a machine with more memory".into()
+            }
             Self::TooLarge { .. } => "read fewer rows or columns, or raise the limit if memory allows".into(),
         };
         Some(hint)

@@ -105,6 +105,17 @@ fn one_row_and_one_column_are_tables() {
 }
 
 #[test]
+fn columns_are_found_by_name_or_position() {
+    let table = read("height,1,age\n1,2,3\n").unwrap();
+    assert_eq!(table.column_position("age"), Ok(2));
+    assert_eq!(table.column_position("1"), Ok(1), "a name comes before a position");
+    assert_eq!(table.column_position("0"), Ok(0));
+    let error = table.column_position("hieght").unwrap_err();
+    assert_eq!(error.to_string(), "the table has no column \"hieght\"");
+    assert_eq!(error.hint().unwrap(), "the nearest name is \"height\"");
+}
+
+#[test]
 fn missing_values_are_refused_by_name() {
     for missing in ["", " ", "NA", "na", "NaN", "nan", "?", "null", "NULL", "N/A", "None", "\"\""] {
         let message = refused(format!("age,height\n31,170\n28,{missing}\n"));
@@ -155,18 +166,18 @@ fn text_is_refused_with_the_likely_reason() {
 fn rows_of_another_width_are_refused() {
     assert_eq!(
         refused("a,b\n1,2\n3,4,5\n"),
-        "t.csv: line 3 has 3 fields where 2 are expected (separated by comma)\n\
+        "t.csv: line 3 has 3 fields where 2 would be expected (separated by comma)\n\
          hint: give every row one field per column; quote names that hold a delimiter"
     );
     assert_eq!(
         refused("a,b\n1;2\n"),
-        "t.csv: line 2 has 1 fields where 2 are expected (separated by comma)\n\
+        "t.csv: line 2 has 1 field where 2 would be expected (separated by comma)\n\
          hint: if fields are not separated by comma, give the delimiter"
     );
-    assert!(refused("a,b,c\n1,2\n").contains("line 2 has 2 fields where 3 are expected"));
+    assert!(refused("a,b,c\n1,2\n").contains("line 2 has 2 fields where 3 would be expected"));
     assert!(
         refused("my value\n1\n2\n")
-            .contains("line 2 has 1 fields where 2 are expected (separated by whitespace)")
+            .contains("line 2 has 1 field where 2 would be expected (separated by whitespace)")
     );
 }
 
@@ -302,8 +313,8 @@ fn a_table_above_the_limit_is_refused_when_it_gets_there() {
     let error = read_table_from(&mut source, "endless.csv", &options).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "endless.csv: line 13109: 13107 rows of 10 columns are read, and one more row is above the limit of 1048576 \
-         bytes of values"
+        "endless.csv: line 13109: after 13107 rows of 10 columns, one more row is above the limit of 1048576 bytes \
+         of values"
     );
     assert_eq!(error.hint().unwrap(), "read fewer rows or columns, or raise the limit if memory allows");
     // Packed: a thousand times smaller on disk, refused at the same row.
