@@ -23,6 +23,8 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
+use backstitch_numerics::Matrix;
+
 use crate::fields::{BadQuote, Content, Delimiter, Fields};
 use crate::input::{InputProblem, Lines, counted, open};
 use crate::names::{nearest, position};
@@ -284,4 +286,13 @@ impl Graph<'_> {
         self.edges.push(edge);
         Ok(())
     }
+}
+
+/// The edges as a matrix over `columns` columns: entry (i, j) is the weight of i → j, 1 where the file gives none.
+pub fn adjacency(edges: &[Edge], columns: usize) -> Matrix {
+    let mut matrix = Matrix::zeros(columns, columns);
+    for edge in edges {
+        matrix[(edge.from, edge.to)] = edge.weight.unwrap_or(1.0);
+    }
+    matrix
 }

@@ -6,6 +6,7 @@
 //! offers a way out where there is one.
 
 pub mod catalogue;
+pub mod dag;
 pub mod directory;
 pub mod download;
 pub mod edges;

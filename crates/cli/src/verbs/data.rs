@@ -5,6 +5,8 @@ use crate::failure::{EXIT_DONE, Failure};
 use crate::{data_sets, terminal};
 
 use backstitch_data::catalogue::{CATALOGUE, public_set};
+use backstitch_data::download::{DownloadOptions, Progress, download};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 pub(crate) fn execute(verb: &DataVerb, common: &Common) -> Result<i32, Failure> {
@@ -52,9 +54,43 @@ fn list(common: &Common) -> Result<i32, Failure> {
 
 fn get(sets: &[String], origin: Option<&str>, common: &Common) -> Result<i32, Failure> {
     let directory = data_sets::directory(common)?;
-    for name in sets {
-        let set = public_set(name).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
-        let _ = (set, origin, &directory);
+    let sets: Vec<_> = sets
+        .iter()
+        .map(|name| public_set(name).map_err(|error| Failure::input(&error).maybe_hint(error.hint())))
+        .collect::<Result<_, _>>()?;
+    let options = DownloadOptions { mirror: origin.map(str::to_owned), ..DownloadOptions::default() };
+    for set in sets {
+        let progress = Downloading::new();
+        let paths = download(set, &directory, &options, &mut |state| progress.tell(&state))
+            .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+        progress.bar.finish_and_clear();
+        let text: String = paths.iter().map(|path| format!("{}\n", path.display())).collect();
+        if common.json {
+            terminal::print_json(&json!({"name": set.name, "files": paths}))?;
+        } else {
+            terminal::print(&text)?;
+        }
     }
     Ok(EXIT_DONE)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+struct Downloading {
+    bar: ProgressBar,
+}
+
+impl Downloading {
+    fn new() -> Self {
+        let bar = ProgressBar::no_length();
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    fn tell(&self, state: &Progress) {
+        self.bar.set_message(state.file);
+        self.bar.set_length(state.total);
+        self.bar.set_position(state.received);
+    }
 }
