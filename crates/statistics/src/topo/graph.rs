@@ -86,21 +86,12 @@ pub fn prune(covariance: &Matrix, support: &Matrix, least: f64) -> Result<(Matri
     let mut score = 0.0;
     for node in 0..d {
         let mut parents: Vec<usize> = (0..d).filter(|&i| weights[(i, node)] != 0.0).collect();
-        let (mut found, mut residual) = regress(covariance, node, &parents)?;
-        loop {
-            let mut weakest: Option<(f64, usize, Vec<f64>)> = None;
-            for place in (0..parents.len()).filter(|&place| found[place].abs() < least) {
-                let mut fewer = parents.clone();
-                fewer.remove(place);
-                let (without, rest) = regress(covariance, node, &fewer)?;
-                if weakest.as_ref().is_none_or(|(smallest, ..)| rest < *smallest) {
-                    weakest = Some((rest, place, without));
-                }
-            }
-            let Some((rest, place, without)) = weakest else { break };
+        let mut state = precision(covariance, node, &parents)?;
+        while let Some((place, _)) = state.weakest(|weight| weight.abs() < least) {
+            state.remove(place);
             weights[(parents.remove(place), node)] = 0.0;
-            (found, residual) = (without, rest);
         }
+        let (found, residual) = regress(covariance, node, &parents)?;
         for (&parent, weight) in parents.iter().zip(found) {
             weights[(parent, node)] = weight;
         }
@@ -109,16 +100,77 @@ pub fn prune(covariance: &Matrix, support: &Matrix, least: f64) -> Result<(Matri
     Ok((weights, score))
 }
 
-/// Weights and residual variance of `node` on `parents`, by Cholesky of their covariance.
-pub(super) fn regress(covariance: &Matrix, node: usize, parents: &[usize]) -> Result<(Vec<f64>, f64), Error> {
+/// The regression of a node on its parents in a form from which parents leave in O(k²).
+pub(super) struct Regression {
+    /// Inverse covariance of the parents.
+    inverse: Matrix,
+    weights: Vec<f64>,
+    /// Places still in, as indices into the first parents.
+    places: Vec<usize>,
+    pub(super) residual: f64,
+}
+
+/// Sets up [`Regression`].
+pub(super) fn precision(covariance: &Matrix, node: usize, parents: &[usize]) -> Result<Regression, Error> {
+    let (weights, residual) = regress(covariance, node, parents)?;
     let k = parents.len();
-    // Columns of the factor: the parents, then the node; rows only for the parents.
-    let column = |j: usize| if j < k { parents[j] } else { node };
-    let mut upper = Matrix::from_fn(k, k + 1, |i, j| covariance[(parents[i], column(j))]);
+    let upper = cholesky(covariance, parents)?;
+    // The inverse of the factor, column by column, then B B'.
+    let mut half = Matrix::zeros(k, k);
+    for j in 0..k {
+        for i in (0..=j).rev() {
+            let rest: f64 = (i + 1..=j).map(|m| upper[(i, m)] * half[(m, j)]).sum();
+            half[(i, j)] = (f64::from(u8::from(i == j)) - rest) / upper[(i, i)];
+        }
+    }
+    let inverse = Matrix::from_fn(k, k, |i, j| {
+        half.row(i)[i.max(j)..].iter().zip(&half.row(j)[i.max(j)..]).map(|(x, y)| x * y).sum()
+    });
+    Ok(Regression { inverse, weights, places: (0..k).collect(), residual })
+}
+
+impl Regression {
+    /// Of the parents whose weight is `eligible`, the place of the one whose removal raises the residual variance least,
+    /// and by how much.
+    pub(super) fn weakest(&self, eligible: impl Fn(f64) -> bool) -> Option<(usize, f64)> {
+        let mut best: Option<(usize, f64)> = None;
+        for (at, &place) in
+            self.places.iter().enumerate().filter(|(_, place)| eligible(self.weights[**place]))
+        {
+            let loss = self.weights[place].powi(2) / self.inverse[(place, place)];
+            if best.is_none_or(|(_, least)| loss < least) {
+                best = Some((at, loss));
+            }
+        }
+        best
+    }
+
+    /// Takes out the parent at this place among those left.
+    pub(super) fn remove(&mut self, at: usize) {
+        let place = self.places.remove(at);
+        let row = self.inverse.row(place).to_vec();
+        let pivot = row[place];
+        let share = self.weights[place] / pivot;
+        self.residual += self.weights[place] * share;
+        for &other in &self.places {
+            self.weights[other] -= row[other] * share;
+            let factor = row[other] / pivot;
+            for (value, x) in self.inverse.row_mut(other).iter_mut().zip(&row) {
+                *value -= factor * x;
+            }
+        }
+    }
+}
+
+/// The upper triangular factor of the covariance of some columns.
+fn cholesky(covariance: &Matrix, columns: &[usize]) -> Result<Matrix, Error> {
+    let k = columns.len();
+    let mut upper =
+        Matrix::from_fn(k, k, |i, j| if i <= j { covariance[(columns[i], columns[j])] } else { 0.0 });
     for m in 0..k {
         let pivot = upper[(m, m)];
-        if pivot.is_nan() || pivot <= 1e-15 * covariance[(parents[m], parents[m])] {
-            return Err(Error::Collinear { column: parents[m], on: parents[..m].to_vec() });
+        if pivot.is_nan() || pivot <= 1e-15 * covariance[(columns[m], columns[m])] {
+            return Err(Error::Collinear { column: columns[m], on: columns[..m].to_vec() });
         }
         let root = pivot.sqrt();
         for value in &mut upper.row_mut(m)[m..] {
@@ -131,11 +183,23 @@ pub(super) fn regress(covariance: &Matrix, node: usize, parents: &[usize]) -> Re
             }
         }
     }
-    let explained: f64 = (0..k).map(|m| upper[(m, k)].powi(2)).sum();
+    Ok(upper)
+}
+
+/// Weights and residual variance of `node` on `parents`, by Cholesky of their covariance.
+pub(super) fn regress(covariance: &Matrix, node: usize, parents: &[usize]) -> Result<(Vec<f64>, f64), Error> {
+    let k = parents.len();
+    let upper = cholesky(covariance, parents)?;
+    let mut shared: Vec<f64> = Vec::with_capacity(k);
+    for m in 0..k {
+        let rest: f64 = (0..m).map(|i| upper[(i, m)] * shared[i]).sum();
+        shared.push((covariance[(parents[m], node)] - rest) / upper[(m, m)]);
+    }
+    let explained: f64 = shared.iter().map(|x| x * x).sum();
     let mut weights = vec![0.0; k];
     for m in (0..k).rev() {
         let rest: f64 = (m + 1..k).map(|j| upper[(m, j)] * weights[j]).sum();
-        weights[m] = (upper[(m, k)] - rest) / upper[(m, m)];
+        weights[m] = (shared[m] - rest) / upper[(m, m)];
     }
     Ok((weights, covariance[(node, node)] - explained))
 }

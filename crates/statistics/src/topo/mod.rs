@@ -8,12 +8,16 @@ mod drawing;
 mod exact;
 mod factor;
 mod graph;
+mod log_variance;
+mod logistic;
 mod metrics;
 mod moments;
 mod order;
 mod parameters;
 mod problem;
 mod search;
+mod state;
+mod warnings;
 
 use backstitch_numerics::Matrix;
 
@@ -25,6 +29,7 @@ pub use metrics::{Comparison, shd, varsortability};
 pub use parameters::{Neighbourhood, Operation, Parameters, Score};
 pub use problem::Problem;
 pub use search::{Search, Stop};
+pub use warnings::Warning;
 
 use crate::Error;
 
@@ -55,19 +60,6 @@ pub struct Fit {
     pub iterations: usize,
     /// What the user should know before trusting the result.
     pub warnings: Vec<Warning>,
-}
-
-/// Something about the data that weakens the result.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// Fewer rows than columns: only the ridge makes the fit unique.
-    FewRows {
-        /// Rows.
-        rows: usize,
-        /// Columns.
-        columns: usize,
-    },
 }
 
 impl Topo {
@@ -137,14 +129,15 @@ impl Problem {
     /// [`Error::Order`] if the search belongs to another problem.
     pub fn fit_of(&self, search: &Search) -> Result<Fit, Error> {
         let weights = self.weights_of_order(&search.order)?;
+        let ended = search.stopped == Some(Stop::NoImprovement);
         Ok(Fit {
+            kkt: ended && conditions::holds(self, &search.order, &weights),
+            warnings: warnings::collect(self, search)?,
             weights,
             order: search.order.clone(),
             score: search.score,
-            kkt: search.stopped == Some(Stop::NoImprovement),
             evaluations: search.evaluations,
             iterations: search.iterations,
-            warnings: Vec::new(),
         })
     }
 }

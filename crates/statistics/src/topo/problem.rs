@@ -2,10 +2,12 @@
 
 use backstitch_numerics::{Matrix, Stream};
 
-use super::factor::{Factor, score_of_order};
+use super::factor::score_of_order;
+use super::logistic::Columns;
 use super::moments::Moments;
-use super::order::{Move, check_order};
+use super::order::check_order;
 use super::search::{Search, dense_weights};
+use super::state::State;
 use super::{Parameters, Score};
 use crate::Error;
 
@@ -15,12 +17,21 @@ use crate::Error;
 pub struct Problem {
     parameters: Parameters,
     moments: Moments,
+    binary: Option<Columns>,
 }
 
 impl Problem {
     pub(super) fn new(samples: &Matrix, parameters: &Parameters) -> Result<Self, Error> {
         let moments = Moments::new(samples, parameters)?;
-        Ok(Self { parameters: parameters.clone(), moments })
+        let binary = match parameters.score {
+            Score::Logistic { inverse_penalty } => {
+                let values = (0..samples.columns()).map(|c| samples.column(c).collect()).collect();
+                let penalty = 1.0 / (inverse_penalty * samples.rows() as f64);
+                Some(Columns::new(values, penalty, parameters.centre))
+            }
+            _ => None,
+        };
+        Ok(Self { parameters: parameters.clone(), moments, binary })
     }
 
     /// The parameters it was made with.
@@ -64,6 +75,11 @@ impl Problem {
         Ok(dense_weights(&self.state(order), order))
     }
 
+    /// What was subtracted from each column (zeros if nothing was) and what it was then divided by (ones likewise).
+    pub fn centres_and_scales(&self) -> (&[f64], &[f64]) {
+        (&self.moments.means, &self.moments.scales)
+    }
+
     /// All columns by rising variance, the order that scale alone suggests.
     pub fn variance_order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.columns()).collect();
@@ -90,36 +106,11 @@ impl Problem {
     }
 
     pub(super) fn state(&self, order: &[usize]) -> State {
-        match self.parameters.score {
-            Score::LeastSquares => State::LeastSquares(Factor::new(&self.moments.covariance, order)),
-            Score::LogVariance | Score::Logistic { .. } => unimplemented!(),
-        }
-    }
-}
-
-/// What is known about the current order.
-pub(super) enum State {
-    LeastSquares(Factor),
-}
-
-impl State {
-    pub(super) fn score(&self) -> f64 {
-        match self {
-            Self::LeastSquares(factor) => factor.score(),
-        }
+        State::new(self, order)
     }
 
-    /// Weight of the edge between two positions.
-    pub(super) fn weight(&self, _order: &[usize], from: usize, to: usize) -> f64 {
-        match self {
-            Self::LeastSquares(factor) => factor.weight(from, to),
-        }
-    }
-
-    /// Score after the move minus score before it.
-    pub(super) fn change(&self, _problem: &Problem, _order: &[usize], step: Move) -> f64 {
-        match self {
-            Self::LeastSquares(factor) => factor.change(step),
-        }
+    /// The table itself, which only the logistic score needs after the moments.
+    pub(super) fn columns_of_zeros_and_ones(&self) -> Option<&Columns> {
+        self.binary.as_ref()
     }
 }

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::order::{Move, check_order};
-use super::problem::{Problem, State};
+use super::problem::Problem;
+use super::state::State;
 use super::{Neighbourhood, candidates};
 use crate::Error;
 

@@ -55,3 +55,32 @@ fn pilot_true_order() {
         println!("d {nodes}: SHD 0 in true order, plain, twice, pruned: {zero:?} of 100");
     }
 }
+
+#[test]
+fn pilot_speed() {
+    for (nodes, edges) in [(30, 120), (100, 400)] {
+        let sample = erdos_renyi(nodes, edges, 1000);
+        for neighbourhood in [
+            backstitch_statistics::topo::Neighbourhood::Candidates,
+            backstitch_statistics::topo::Neighbourhood::Insertions,
+        ] {
+            let start = std::time::Instant::now();
+            let topo = Topo::new(Parameters { neighbourhood, ..Parameters::default() }).unwrap();
+            let fit = topo.fit(&sample.samples).unwrap();
+            let seconds = start.elapsed().as_secs_f64();
+            let problem = topo.prepare(&sample.samples).unwrap();
+            let truth = problem.score_of_order(&sample.order).unwrap();
+            let pruned =
+                backstitch_statistics::topo::prune(problem.covariance(), &fit.weights, 0.3).unwrap().0;
+            println!(
+                "d {nodes} {neighbourhood:?}: {seconds:.3} s, {} vs true {truth}, {} iterations, {} evaluations, plain shd {} pruned shd {}; total {:.2}",
+                fit.score,
+                fit.iterations,
+                fit.evaluations,
+                shd(&threshold(&fit.weights, 0.3), &sample.weights).unwrap(),
+                shd(&pruned, &sample.weights).unwrap(),
+                start.elapsed().as_secs_f64()
+            );
+        }
+    }
+}
