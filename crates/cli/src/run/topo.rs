@@ -120,7 +120,7 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
     }
     .map_err(named)?;
     for warning in &fit.warnings {
-        eprintln!("warning: {}", format!("{warning:?}"));
+        eprintln!("warning: {warning}");
     }
     let graph = topo::threshold(&fit.weights, arguments.threshold);
     let comparison = truth.map(|truth| Comparison::new(&graph, &truth)).transpose().map_err(named)?;
@@ -206,7 +206,7 @@ fn summary(
         "iterations": fit.iterations,
         "threshold": arguments.threshold,
         "edges": edges,
-        "warnings": fit.warnings.iter().map(|warning| format!("{warning:?}")).collect::<Vec<_>>(),
+        "warnings": fit.warnings.iter().map(|warning| warning.to_string()).collect::<Vec<_>>(),
         "truth": comparison.map(|counts| json!({
             "shd": counts.shd(), "precision": counts.precision(), "recall": counts.recall(), "correct": counts.correct,
             "reversed": counts.reversed, "extra": counts.extra, "missing": counts.missing,

@@ -3,6 +3,7 @@
 mod baselines;
 mod candidates;
 mod card;
+mod conditions;
 mod dagma;
 mod drawing;
 mod exact;
