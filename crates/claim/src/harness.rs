@@ -4,7 +4,7 @@
 //! kills and for a cluster. A failing cell never stops the others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -199,8 +199,6 @@ pub fn run_cell(study: &Study, directory: &RunDirectory, id: &str) -> Result<(),
     write("timing", format!("{timing}\n"))?;
     let result = CellResult { schema: CELL_SCHEMA.into(), cell: cell.clone(), observations, data };
     write("result", to_json(&result).map_err(CellError::Failed)?)?;
-    // Results are read by people too; a word on the terminal of who runs a cell by hand.
-    let _ = writeln!(std::io::stdout(), "{}", folder.join("result.json").display());
     Ok(())
 }
 

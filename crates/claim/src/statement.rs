@@ -147,7 +147,9 @@ impl Statistic {
         match self {
             Self::PairedT => "paired t".into(),
             Self::ClusterBootstrap => "cluster bootstrap".into(),
-            Self::ExactBinomial { at_least } => format!("exact binomial, success from {at_least}"),
+            Self::ExactBinomial { at_least } => {
+                format!("exact binomial, success from {}", crate::report::number(*at_least))
+            }
             Self::Slope { .. } => "slope, t over seeds".into(),
             Self::Identity { tolerance } => format!("identity, tolerance {tolerance:e}"),
         }

@@ -60,7 +60,7 @@ const STYLE: &str = "
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}
 main{max-width:72rem;margin:0 auto;padding:2rem 1.25rem 4rem}
-h1{font-size:2.1rem;line-height:1.15;margin:.1rem 0 .4rem;letter-spacing:-.015em}h2{font-size:1.2rem;margin:2.4rem 0 .7rem}
+h1{font-size:2.1rem;line-height:1.15;margin:.1rem 0 .4rem;letter-spacing:-.015em}h2{font-size:1.2rem;margin:2.4rem 0 .7rem}h3{font-size:.95rem;font-weight:500;margin:1.6rem 0 .5rem}
 .eyebrow{text-transform:uppercase;letter-spacing:.08em;font-size:.75rem;color:var(--quiet);margin:0}
 .paper{margin:.2rem 0 1rem;font-size:1.05rem}.quiet{color:var(--quiet);font-size:.86rem}
 .note{border-left:3px solid var(--inconclusive);padding:.4rem .8rem;background:var(--panel)}

@@ -37,76 +37,89 @@ pub(super) fn strip(claim: &Judgement) -> String {
     svg + "</svg>"
 }
 
-/// (arm, setting) → cell → sum and number of its values.
-type Groups<'a> = BTreeMap<(usize, &'a str), BTreeMap<&'a str, (f64, f64)>>;
+/// Arm → cell → sum and number of its values.
+type Rows<'a> = BTreeMap<usize, BTreeMap<&'a str, (f64, f64)>>;
 
-/// For every metric one figure: each cell a dot, arms as rows, settings side by side within a row.
+/// For every metric one small figure per setting: arms as rows, each cell a dot.
+///
+/// The axis spans the arms that are compared; a control far off stands at its end, hollow.
 pub(super) fn observations(study: &Study, verdict: &VerdictFile) -> String {
-    let mut html = String::from("<div class=\"plots\">");
+    let mut html = String::new();
     for metric in study.metrics {
-        // arm → setting → values; items of a cell are averaged, a plot of thousands of dots says less.
-        let mut groups = Groups::new();
+        let mut settings: BTreeMap<&str, Rows<'_>> = BTreeMap::new();
         for observation in &verdict.observations {
-            let position =
+            let arm =
                 study.arms.iter().position(|arm| arm.name == observation.arm && arm.role != Role::Prepare);
-            if let (Some(arm), Some(value)) = (position, observation.measurement.value)
+            if let (Some(arm), Some(value)) = (arm, observation.measurement.value)
                 && observation.measurement.metric == metric.name
             {
-                let cells = groups.entry((arm, &observation.setting)).or_default();
-                let (sum, count) = cells.entry(&observation.cell).or_default();
+                // Items of a cell are averaged: a plot of thousands of dots says less.
+                let rows = settings.entry(&observation.setting).or_default();
+                let (sum, count) = rows.entry(arm).or_default().entry(&observation.cell).or_default();
                 (*sum, *count) = (*sum + value, *count + 1.0);
             }
         }
-        if groups.is_empty() {
+        if settings.is_empty() {
             continue;
         }
-        html.push_str(&format!(
-            "<figure><figcaption><code>{}</code> {}</figcaption>",
-            escape(metric.name),
-            escape(metric.description)
-        ));
-        html.push_str(&dots(study, &groups));
-        html.push_str("</figure>");
+        let (name, description) = (escape(metric.name), escape(metric.description));
+        html.push_str(&format!("<h3><code>{name}</code> {description}</h3><div class=\"plots\">"));
+        for (setting, rows) in settings {
+            html.push_str(&format!(
+                "<figure><figcaption>{}</figcaption>{}</figure>",
+                escape(setting),
+                dots(study, &rows)
+            ));
+        }
+        html.push_str("</div>");
     }
-    html + "</div>"
+    html
 }
 
-fn dots(study: &Study, groups: &Groups<'_>) -> String {
-    const LEFT: f64 = 118.0;
-    const WIDTH: f64 = 400.0;
-    const LINE: f64 = 15.0;
+fn dots(study: &Study, rows: &Rows<'_>) -> String {
+    const LEFT: f64 = 132.0;
+    const RIGHT: f64 = 350.0;
+    const LINE: f64 = 16.0;
     let mean = |&(sum, count): &(f64, f64)| sum / count;
-    let scale = Scale::around(groups.values().flat_map(|cells| cells.values().map(mean)), LEFT, WIDTH - 10.0);
-    let height = LINE * groups.len() as f64 + 24.0;
+    let is_control = |arm: &usize| study.arms[*arm].role == Role::Control;
+    let compared: Vec<f64> = rows
+        .iter()
+        .filter(|(arm, _)| !is_control(arm))
+        .flat_map(|(_, cells)| cells.values().map(mean))
+        .collect();
+    let all = rows.values().flat_map(|cells| cells.values().map(mean));
+    let scale = if compared.is_empty() {
+        Scale::around(all, LEFT, RIGHT)
+    } else {
+        Scale::around(compared.into_iter(), LEFT, RIGHT)
+    };
+    let height = LINE * rows.len() as f64 + 22.0;
     let mut svg =
-        format!("<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">");
-    for (i, ((arm, setting), cells)) in groups.iter().enumerate() {
-        let y = LINE * i as f64 + 10.0;
-        let name = study.arms[*arm].name;
-        let colour = arm % 6;
+        format!("<svg viewBox=\"0 0 360 {height}\" width=\"360\" height=\"{height}\" role=\"img\">");
+    for (line, (arm, cells)) in rows.iter().enumerate() {
+        let y = LINE * line as f64 + 10.0;
         svg.push_str(&format!(
-            "<text x=\"0\" y=\"{:.1}\">{} · {}</text><line class=\"axis\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
+            "<text x=\"0\" y=\"{:.1}\">{}</text><line class=\"axis\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
             y + 4.0,
-            escape(name),
-            escape(setting),
-            WIDTH - 10.0
+            escape(study.arms[*arm].name),
         ));
+        let colour = format!("var(--series-{})", arm % 6);
+        let paint = if is_control(arm) {
+            format!("fill=\"none\" stroke=\"{colour}\"")
+        } else {
+            format!("fill=\"{colour}\" fill-opacity=\".6\"")
+        };
         for (cell, value) in cells {
+            let (x, name, value) = (scale.place(mean(value)), escape(cell), number(mean(value)));
             svg.push_str(&format!(
-                "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"var(--series-{colour})\" fill-opacity=\".55\"><title>{}: {}</title></circle>",
-                scale.place(mean(value)),
-                escape(cell),
-                number(mean(value)),
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" {paint}><title>{name}: {value}</title></circle>"
             ));
         }
     }
-    let y = height - 4.0;
-    svg.push_str(&format!("<text x=\"{LEFT}\" y=\"{y:.1}\">{}</text>", number(scale.low)));
-    svg.push_str(&format!(
-        "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{}</text></svg>",
-        WIDTH - 10.0,
-        number(scale.high)
-    ));
+    let y = height - 3.0;
+    let (low, high) = (number(scale.low), number(scale.high));
+    svg.push_str(&format!("<text x=\"{LEFT}\" y=\"{y:.1}\">{low}</text>"));
+    svg.push_str(&format!("<text x=\"{RIGHT}\" y=\"{y:.1}\" text-anchor=\"end\">{high}</text></svg>"));
     svg
 }
 

@@ -6,6 +6,7 @@ use backstitch_claim::{RunDirectory, harness};
 
 use crate::arguments::{CellArguments, Common};
 use crate::failure::{EXIT_DONE, Failure};
+use crate::terminal;
 
 pub(crate) fn execute(cell: &CellArguments, _common: &Common) -> Result<i32, Failure> {
     if cell.die_with_parent {
@@ -15,6 +16,7 @@ pub(crate) fn execute(cell: &CellArguments, _common: &Common) -> Result<i32, Fai
     let run = directory.read_run()?;
     let method = super::method(&run.method)?;
     harness::run_cell(method.study, &directory, &cell.cell).map_err(Failure::input)?;
+    terminal::print(&format!("{}\n", directory.cell_folder(&cell.cell).join("result.json").display()))?;
     Ok(EXIT_DONE)
 }
 
