@@ -126,13 +126,24 @@ def draw_clusters(kind, clusters):
         return numpy.exp(rng.normal(0, 1, clusters)) * counts, counts, numpy.exp(0.5)
     if kind.startswith("binary"):
         return rng.binomial(counts, rng.beta(0.5, 4.5, clusters)), counts, 0.1
+    if kind.startswith("rare differences"):
+        method, baseline = 0.6 * rng.beta(1, 3, clusters), rng.beta(0.5, 4.5, clusters)
+        return rng.binomial(counts, method) - rng.binomial(counts, baseline), counts, 0.05
     difficulty = rng.uniform(0, 1, clusters)
     return rng.binomial(counts, 0.9 * difficulty) - rng.binomial(counts, 0.6 * difficulty), counts, 0.15
 
 
 def print_coverage(replications=1500):
     for clusters in (20, 30, 60):
-        for kind in ("normal", "exponential", "log-normal", "binary", "paired answers", "paired answers, one each"):
+        for kind in (
+            "normal",
+            "exponential",
+            "log-normal",
+            "binary",
+            "paired answers",
+            "paired answers, one each",
+            "rare differences, one each",
+        ):
             covered = {}
             for _ in range(replications):
                 sums, counts, truth = draw_clusters(kind, clusters)

@@ -44,6 +44,12 @@ pub enum InputProblem {
         /// The line, counted from 1.
         line: u64,
     },
+    /// A carriage return inside a line: a line end of old Macintosh programs, or a broken file.
+    #[error("line {line} has a carriage return that is not followed by a line feed")]
+    CarriageReturn {
+        /// The line.
+        line: u64,
+    },
     /// A line above the limit.
     #[error("line {line} is longer than {max_bytes} bytes")]
     LineTooLong {
@@ -63,6 +69,7 @@ impl InputProblem {
             Self::Open { .. } => Some("check the permissions of the file".into()),
             Self::Read { .. } => Some("a packed file may be cut short; fetch or pack it again".into()),
             Self::NotUtf8 { .. } => Some("save the file as UTF-8 text".into()),
+            Self::CarriageReturn { .. } => Some("save the file with line ends LF or CRLF".into()),
             Self::LineTooLong { .. } => {
                 Some("check that the file is text with one row per line, separated by line ends".into())
             }
@@ -136,6 +143,9 @@ impl<'a> Lines<'a> {
         let mut bytes = self.line.as_slice();
         if self.number == 1 {
             bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        }
+        if bytes.contains(&b'\r') {
+            return Err(InputProblem::CarriageReturn { line: self.number });
         }
         match str::from_utf8(bytes) {
             Ok(text) => Ok(Some((self.number, text))),

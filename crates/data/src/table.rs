@@ -311,7 +311,7 @@ fn next_with_text(lines: &mut Lines<'_>) -> Result<Option<u64>, InputProblem> {
 }
 
 fn is_blank(line: &str) -> bool {
-    line.bytes().all(|byte| byte == b' ' || byte == b'\t' || byte == b'\r')
+    line.bytes().all(|byte| byte == b' ' || byte == b'\t')
 }
 
 /// A value as an error shows it: at most forty characters.

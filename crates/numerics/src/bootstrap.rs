@@ -25,10 +25,20 @@ const ROUNDING: f64 = 1e-12;
 ///
 /// Each of [`RESAMPLES`] resamples draws as many clusters as there are, with replacement, from `stream`, and gives
 /// `(mean* − mean) / standard error*`, the standard error being that of a ratio of sums over clusters. Each end of
-/// the interval is the wider of two: the studentised bootstrap's and Student's t with one degree of freedom less
-/// than there are clusters. In simulation the first alone covers 91 % of the time on thirty differences from
-/// {−1, 0, 1}, and the second alone as little as 84 % on skewed data; the wider of the two keeps both in bounds (the
-/// figures stand in the crate's tests). BCa intervals covered less than either on most of the same data.
+/// the interval is the wider of two: the studentised bootstrap's, and that of Student's t with one degree of freedom
+/// less than there are clusters. Either alone fails somewhere. Coverage with 30 clusters, 1,500 replications
+/// (`python peers/interval_vectors.py --coverage`; one to eight observations per cluster but for the last row):
+///
+/// | clusters | Student's t | studentised | wider of the two | BCa |
+/// |---|---|---|---|---|
+/// | normal | 93.9 % | 94.1 % | 94.7 % | 91.7 % |
+/// | exponential | 91.7 % | 95.1 % | 95.9 % | 91.8 % |
+/// | log-normal | 86.5 % | 91.7 % | 92.5 % | 86.9 % |
+/// | binary, one in ten | 90.9 % | 97.5 % | 98.3 % | 93.3 % |
+/// | differences of paired answers | 94.0 % | 94.7 % | 94.9 % | 93.2 % |
+/// | rare differences, one observation each | 95.8 % | 90.8 % | 95.8 % | 89.3 % |
+///
+/// With 20 clusters the wider of the two covers 91.5 % on the log-normal ones and 93.7 % or more on the others.
 ///
 /// Clusters that all have the same mean give an interval of one point, as equal values do in
 /// [`crate::interval::mean_t`]. If more than 2.5 % of the resamples have no variation (a handful of clusters out of

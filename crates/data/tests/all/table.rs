@@ -237,6 +237,15 @@ fn bytes_that_are_not_text_are_refused() {
 }
 
 #[test]
+fn line_ends_of_old_programs_are_named() {
+    assert_eq!(
+        refused("a,b\r1,2\r3,4\r"),
+        "t.csv: line 1 has a carriage return that is not followed by a line feed\n\
+         hint: save the file with line ends LF or CRLF"
+    );
+}
+
+#[test]
 fn a_packed_file_cut_short_is_refused() {
     let whole = packed("a,b\n1,2\n".repeat(1000).as_bytes());
     let message = refused(&whole[..whole.len() - 9]);
