@@ -1,1 +1,5 @@
 //! All integration tests of this crate, one binary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[cfg(unix)]
+mod kill;
