@@ -1,7 +1,7 @@
 //! Time and peak memory of TOPO on one generated table, and the same for this crate's DAGMA on request.
 //!
 //! `cargo run --release --example topo_size -p backstitch-statistics -- <nodes> <edges> <seed> <arm>`, arm one of
-//! `insertions`, `candidates`, `all-exchanges`, `dagma`, `csv` (writes the table to stdout for `peers/topo.py`).
+//! `insertions`, `candidates`, `all-exchanges`, `dagma`, `csv` (writes the table to stdout for `peers/topo.py`), `truth` (writes the true weights).
 
 use std::time::Instant;
 
@@ -23,6 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", line((0..nodes).map(|c| format!("x{c}")).collect()));
         for row in 0..sample.samples.rows() {
             println!("{}", line(sample.samples.row(row).iter().map(f64::to_string).collect()));
+        }
+        return Ok(());
+    }
+    if arm == "truth" {
+        for row in 0..nodes {
+            println!("{}", sample.weights.row(row).iter().map(f64::to_string).collect::<Vec<_>>().join(","));
         }
         return Ok(());
     }
