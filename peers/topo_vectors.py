@@ -41,10 +41,10 @@ def regression_score(centred, order):
     return score, weights
 
 
-def run_dagma(samples):
-    """The package with its default settings, before its threshold."""
+def run_dagma(samples, **settings):
+    """The package, before its threshold."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return DagmaLinear(loss_type="l2").fit(samples.copy(), w_threshold=0.0)
+        return DagmaLinear(loss_type="l2").fit(samples.copy(), w_threshold=0.0, **settings)
 
 
 def logistic_case(generator):
@@ -99,6 +99,8 @@ def main():
                 "score_not_centred": raw_score,
                 "weights": weights.tolist(),
                 "dagma": run_dagma(samples).tolist(),
+                # Short: rounding has no time to grow, so every step can be compared closely.
+                "dagma_short": run_dagma(samples, warm_iter=400, max_iter=600, checkpoint=100).tolist(),
             }
         )
     vectors = {

@@ -6,8 +6,10 @@
 //! schedule and the rules for leaving the domain are those of the package `dagma` 1.1.1, which the tests hold it to.
 
 use backstitch_numerics::Matrix;
-use faer::linalg::solvers::DenseSolveCore;
-use faer::{Mat, MatRef, Par};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::lu::partial_pivoting::{factor, inverse};
+use faer::perm::PermRef;
+use faer::{Mat, MatRef, Par, Spec};
 
 use super::graph::{square, threshold};
 use crate::Error;
@@ -234,8 +236,9 @@ impl Run<'_> {
                 norm += weights[(i, j)].abs();
             }
         }
-        let lu = barrier_matrix(weights.as_ref(), domain).partial_piv_lu();
-        let log_determinant: f64 = (0..d).map(|k| lu.U()[(k, k)].abs().ln()).sum();
+        let mut barrier = barrier_matrix(weights.as_ref(), domain);
+        factor(&mut barrier);
+        let log_determinant: f64 = (0..d).map(|k| barrier[(k, k)].abs().ln()).sum();
         weight * (score + self.parameters.penalty * norm) - log_determinant + d as f64 * domain.ln()
     }
 }
@@ -247,9 +250,40 @@ fn barrier_matrix(weights: MatRef<'_, f64>, domain: f64) -> Mat<f64> {
     })
 }
 
-/// Its inverse, if no entry is negative (up to the package's 1e-16): the mark of an M-matrix.
+/// Replaces a matrix by its two triangular factors and returns the row permutation and its inverse. On one thread, so
+/// that the number of threads cannot change a sum.
+fn factor(matrix: &mut Mat<f64>) -> (Vec<usize>, Vec<usize>) {
+    let d = matrix.nrows();
+    let (mut forward, mut backward) = (vec![0_usize; d], vec![0_usize; d]);
+    let scratch = factor::lu_in_place_scratch::<usize, f64>(d, d, Par::Seq, Spec::default());
+    let mut memory = MemBuffer::new(scratch);
+    factor::lu_in_place(
+        matrix.as_mut(),
+        &mut forward,
+        &mut backward,
+        Par::Seq,
+        MemStack::new(&mut memory),
+        Spec::default(),
+    );
+    (forward, backward)
+}
+
+/// The inverse of [`barrier_matrix`], if no entry is negative (up to the package's 1e-16): the mark of an M-matrix.
 fn m_matrix_inverse(weights: MatRef<'_, f64>, domain: f64) -> Option<Mat<f64>> {
-    let mut inverse = barrier_matrix(weights, domain).partial_piv_lu().inverse();
+    let mut factors = barrier_matrix(weights, domain);
+    let d = factors.nrows();
+    let (forward, backward) = factor(&mut factors);
+    let permutation = PermRef::new_checked(&forward, &backward, d);
+    let mut inverse = Mat::zeros(d, d);
+    let mut memory = MemBuffer::new(inverse::inverse_scratch::<usize, f64>(d, Par::Seq));
+    inverse::inverse(
+        inverse.as_mut(),
+        factors.as_ref(),
+        factors.as_ref(),
+        permutation,
+        Par::Seq,
+        MemStack::new(&mut memory),
+    );
     for j in 0..inverse.ncols() {
         for i in 0..inverse.nrows() {
             inverse[(i, j)] += 1e-16;

@@ -1,7 +1,9 @@
 //! Weighted graphs as matrices: thresholds, orders, refits and comparisons. Entry (i, j) is the weight of i → j.
 
 use backstitch_numerics::Matrix;
+use rayon::prelude::*;
 
+use super::factor::invert_upper;
 use crate::Error;
 
 /// The weights with everything below `least` in absolute value set to zero (the paper: 0.3).
@@ -56,10 +58,7 @@ fn one_cycle(weights: &Matrix, parents: &[usize]) -> Vec<usize> {
 /// [`Error::Shape`] if the two matrices differ in shape, [`Error::Collinear`] if parents of a node are.
 pub fn refit(covariance: &Matrix, support: &Matrix) -> Result<(Matrix, f64), Error> {
     let d = square("the covariance", covariance)?;
-    if (support.rows(), support.columns()) != (d, d) {
-        let found = (support.rows(), support.columns());
-        return Err(Error::Shape { what: "the support", found, expected: (d, d) });
-    }
+    same_shape("the support", support, d)?;
     let mut weights = Matrix::zeros(d, d);
     let mut score = 0.0;
     for node in 0..d {
@@ -82,22 +81,36 @@ pub fn refit(covariance: &Matrix, support: &Matrix) -> Result<(Matrix, f64), Err
 /// See [`refit`].
 pub fn prune(covariance: &Matrix, support: &Matrix, least: f64) -> Result<(Matrix, f64), Error> {
     let d = square("the covariance", covariance)?;
-    let (mut weights, _) = refit(covariance, support)?;
+    same_shape("the support", support, d)?;
+    // Nodes are independent of each other and keep their places: threads cannot change the result.
+    let columns: Vec<(Vec<(usize, f64)>, f64)> = (0..d)
+        .into_par_iter()
+        .map(|node| prune_node(covariance, support, node, least))
+        .collect::<Result<_, Error>>()?;
+    let mut weights = Matrix::zeros(d, d);
     let mut score = 0.0;
-    for node in 0..d {
-        let mut parents: Vec<usize> = (0..d).filter(|&i| weights[(i, node)] != 0.0).collect();
-        let mut state = precision(covariance, node, &parents)?;
-        while let Some((place, _)) = state.weakest(|weight| weight.abs() < least) {
-            state.remove(place);
-            weights[(parents.remove(place), node)] = 0.0;
-        }
-        let (found, residual) = regress(covariance, node, &parents)?;
-        for (&parent, weight) in parents.iter().zip(found) {
-            weights[(parent, node)] = weight;
-        }
+    for (node, (parents, residual)) in columns.into_iter().enumerate() {
+        parents.into_iter().for_each(|(parent, weight)| weights[(parent, node)] = weight);
         score += 0.5 * residual;
     }
     Ok((weights, score))
+}
+
+fn prune_node(
+    covariance: &Matrix,
+    support: &Matrix,
+    node: usize,
+    least: f64,
+) -> Result<(Vec<(usize, f64)>, f64), Error> {
+    let d = support.rows();
+    let mut parents: Vec<usize> = (0..d).filter(|&i| i != node && support[(i, node)] != 0.0).collect();
+    let mut state = precision(covariance, node, &parents)?;
+    while let Some((place, _)) = state.weakest(|weight| weight.abs() < least) {
+        state.remove(place);
+        parents.remove(place);
+    }
+    let (weights, residual) = regress(covariance, node, &parents)?;
+    Ok((parents.into_iter().zip(weights).collect(), residual))
 }
 
 /// The regression of a node on its parents in a form from which parents leave in O(k²).
@@ -115,14 +128,7 @@ pub(super) fn precision(covariance: &Matrix, node: usize, parents: &[usize]) -> 
     let (weights, residual) = regress(covariance, node, parents)?;
     let k = parents.len();
     let upper = cholesky(covariance, parents)?;
-    // The inverse of the factor, column by column, then B B'.
-    let mut half = Matrix::zeros(k, k);
-    for j in 0..k {
-        for i in (0..=j).rev() {
-            let rest: f64 = (i + 1..=j).map(|m| upper[(i, m)] * half[(m, j)]).sum();
-            half[(i, j)] = (f64::from(u8::from(i == j)) - rest) / upper[(i, i)];
-        }
-    }
+    let half = invert_upper(&upper);
     let inverse = Matrix::from_fn(k, k, |i, j| {
         half.row(i)[i.max(j)..].iter().zip(&half.row(j)[i.max(j)..]).map(|(x, y)| x * y).sum()
     });
@@ -210,10 +216,7 @@ pub(super) fn regress(covariance: &Matrix, node: usize, parents: &[usize]) -> Re
 /// [`Error::Shape`] if the two matrices differ in shape.
 pub fn score_of_weights(covariance: &Matrix, weights: &Matrix) -> Result<f64, Error> {
     let d = square("the covariance", covariance)?;
-    if (weights.rows(), weights.columns()) != (d, d) {
-        let found = (weights.rows(), weights.columns());
-        return Err(Error::Shape { what: "the weights", found, expected: (d, d) });
-    }
+    same_shape("the weights", weights, d)?;
     let residual = |i: usize, j: usize| f64::from(u8::from(i == j)) - weights[(i, j)];
     let mut sum = 0.0;
     for j in 0..d {
@@ -232,4 +235,9 @@ pub(super) fn square(what: &'static str, matrix: &Matrix) -> Result<usize, Error
     } else {
         Err(Error::Shape { what, found: (rows, columns), expected: (columns, columns) })
     }
+}
+
+fn same_shape(what: &'static str, matrix: &Matrix, d: usize) -> Result<(), Error> {
+    let found = (matrix.rows(), matrix.columns());
+    if found == (d, d) { Ok(()) } else { Err(Error::Shape { what, found, expected: (d, d) }) }
 }

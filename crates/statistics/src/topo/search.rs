@@ -67,9 +67,7 @@ impl Search {
         }
         let state = problem.state(&self.order);
         let improving = match parameters.neighbourhood {
-            Neighbourhood::Insertions => {
-                self.improving(problem, &state, &candidates::insertions(problem.columns()))
-            }
+            Neighbourhood::Insertions => self.improving_insertions(problem, &state),
             Neighbourhood::Candidates => {
                 let paths =
                     candidates::path_weights(problem.columns(), |a, b| state.weight(&self.order, a, b));
@@ -102,15 +100,39 @@ impl Search {
     /// The moves that lower the score, best first, ties in the order given.
     fn improving(&mut self, problem: &Problem, state: &State, moves: &[Move]) -> Vec<(f64, Move)> {
         self.evaluations += moves.len();
-        let least = -IMPROVED * self.score.abs().max(f64::MIN_POSITIVE);
+        let least = self.least();
         // Every move is judged on its own and the results keep their places: threads cannot change them.
         let changes: Vec<f64> =
             moves.par_iter().map(|&step| state.change(problem, &self.order, step)).collect();
-        let mut improving: Vec<(f64, Move)> =
-            changes.into_iter().zip(moves.iter().copied()).filter(|(change, _)| *change < least).collect();
-        improving.sort_by(|x, y| x.0.total_cmp(&y.0));
-        improving
+        best_first(
+            changes.into_iter().zip(moves.iter().copied()).filter(|(change, _)| *change < least).collect(),
+        )
     }
+
+    /// The same over all insertions, which least squares judges together.
+    fn improving_insertions(&mut self, problem: &Problem, state: &State) -> Vec<(f64, Move)> {
+        match state {
+            State::LeastSquares(factor) => {
+                let d = problem.columns();
+                self.evaluations += (d - 1) * (d - 1);
+                best_first(factor.insertions_below(self.least()))
+            }
+            State::Sparse { .. } => {
+                self.improving(problem, state, &candidates::insertions(problem.columns()))
+            }
+        }
+    }
+
+    /// The largest change that counts as an improvement.
+    fn least(&self) -> f64 {
+        -IMPROVED * self.score.abs().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// A stable sort: ties stay in the order given.
+fn best_first(mut moves: Vec<(f64, Move)>) -> Vec<(f64, Move)> {
+    moves.sort_by(|x, y| x.0.total_cmp(&y.0));
+    moves
 }
 
 /// The first move, and every later one that touches no position touched before.
