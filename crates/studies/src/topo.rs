@@ -17,8 +17,8 @@ use backstitch_data::edges::{adjacency, read_edges};
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_numerics::{Matrix, Stream};
 use backstitch_statistics::topo::{
-    DagmaParameters, Parameters, Problem, Search, Topo, dagma, refit, score_of_weights, shd, threshold,
-    topological_order,
+    DagmaParameters, Neighbourhood, Parameters, Problem, Search, Topo, dagma, prune, refit, score_of_weights,
+    shd, threshold, topological_order,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -49,6 +49,11 @@ const ARMS: &[Arm] = &[
         name: "topo",
         role: Role::Method,
         description: "TOPO with the released setting (swaps, s0 = 100, s1 = 400) from one random order; no tuning",
+    },
+    Arm {
+        name: "topo-insertions",
+        role: Role::Method,
+        description: "what `run topo` does: every move of one node, then one edge at a time pruned at 0.3; no tuning",
     },
     Arm {
         name: "topo-after-dagma",
@@ -108,7 +113,10 @@ const METRICS: &[Metric] = &[
         "log_score",
         "natural logarithm of dense_score: its differences are relative and add up over settings",
     ),
-    lower("sparse_score", "least-squares score of the graph thresholded at 0.3 and re-fitted"),
+    lower(
+        "sparse_score",
+        "least-squares score of the graph, weights below 0.3 dropped and the rest re-fitted",
+    ),
     lower("shd", "structural Hamming distance to the true graph; a reversed edge counts once"),
     lower("excess", "dense score minus the dense score of the true order"),
     lower("rise", "dense score after post-processing minus before, zero if it fell"),
@@ -170,6 +178,21 @@ const CLAIMS: &[Claim] = &[
         own_data: false,
     },
     Claim {
+        id: "insertions-shd-vs-dagma",
+        sentence: "With our default the graph is no further from the truth than DAGMA's in more than 90 % of runs",
+        source: "ours: the default of `run topo`",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo-insertions",
+        effect: Effect::Improvement { metric: "shd", over: "dagma" },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
         id: "score-vs-sortnregress",
         sentence: "TOPO reaches a score no worse than the order by variance in more than 90 % of runs",
         source: "ours: what the variances alone give away",
@@ -206,6 +229,21 @@ const CLAIMS: &[Claim] = &[
         published: None,
         scope: Scope::Reduced,
         subject: "topo",
+        effect: Effect::Below { metric: "shd", bound: 0.0 },
+        margin: 0.9,
+        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        settings: GENERATED,
+        precondition: None,
+        control: "random-order",
+        own_data: false,
+    },
+    Claim {
+        id: "insertions-recover-the-graph",
+        sentence: "With every move of one node and pruning edge by edge (our default), the graph is recovered exactly in more than 90 % of runs",
+        source: "ours: the default of `run topo`",
+        published: None,
+        scope: Scope::Reduced,
+        subject: "topo-insertions",
         effect: Effect::Below { metric: "shd", bound: 0.0 },
         margin: 0.9,
         statistic: Statistic::ExactBinomial { at_least: 0.0 },
@@ -379,6 +417,7 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
                 data.map_or(cell.clone(), |name| cell.reading(name))
             };
             cells.push(cell("topo"));
+            cells.push(cell("topo-insertions"));
             cells.push(cell("dagma"));
             cells.push(cell("sortnregress"));
             cells.push(cell("random-restarts").needing("topo"));
@@ -417,13 +456,17 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     // Real columns have units of their own; without a common scale the threshold would mean nothing.
     let real = cell.setting == SACHS || cell.setting == OWN_DATA;
     let standardise = real || matches!(cell.arm.as_str(), "topo-standardised" | "standardised-again");
-    let parameters = Parameters { seed: cell.seed, standardise, ..configuration.topo.clone() };
+    let neighbourhood = match cell.arm.as_str() {
+        "topo-insertions" => Neighbourhood::Insertions,
+        _ => configuration.topo.neighbourhood,
+    };
+    let parameters = Parameters { seed: cell.seed, standardise, neighbourhood, ..configuration.topo.clone() };
     let problem =
         Topo::new(parameters).and_then(|topo| topo.prepare(&sample.table)).map_err(CellError::new)?;
     let bench = Arms { cell, problem: &problem };
 
     let (order, search_score) = match cell.arm.as_str() {
-        "topo" | "topo-standardised" | "standardised-again" => {
+        "topo" | "topo-insertions" | "topo-standardised" | "standardised-again" => {
             let search = bench.search(context, || problem.start(0))?;
             context.artifact("search.json", json!(search).to_string().as_bytes())?;
             context.observe("evaluations", search.evaluations as f64);
@@ -474,8 +517,13 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
         context.observe("route_gap", (score - regressed).abs() / regressed);
     }
     let dense = problem.weights_of_order(&order).map_err(CellError::new)?;
-    let least = if cell.arm == "complete-graph" { 0.0 } else { configuration.threshold };
-    let graph = threshold(&dense, least);
+    let graph = match cell.arm.as_str() {
+        "complete-graph" => dense,
+        "topo-insertions" => {
+            prune(problem.covariance(), &dense, configuration.threshold).map_err(CellError::new)?.0
+        }
+        _ => threshold(&dense, configuration.threshold),
+    };
     bench.observe_graph(&graph, &order, sample.truth.as_ref(), context)
 }
 

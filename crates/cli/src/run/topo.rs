@@ -44,6 +44,9 @@ pub(crate) struct Topo {
     /// Random orders to start from; the best end is kept
     #[arg(long, value_name = "N", default_value_t = 1)]
     starts: usize,
+    /// How edges with small weights are dropped
+    #[arg(long, value_enum, default_value_t = SelectionName::Prune)]
+    selection: SelectionName,
     /// Weights below it in absolute value are no edges
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.3)]
     threshold: f64,
@@ -56,16 +59,16 @@ pub(crate) struct Topo {
     /// Add this share of each variance to it: a way out of collinear columns, 1e-8
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     ridge: f64,
-    /// Which neighbours of an order are tried: the paper's candidate pairs, or (ours) every move of one node
-    #[arg(long, value_enum, default_value_t = NeighbourhoodName::Candidates)]
+    /// Which neighbours of an order are tried
+    #[arg(long, value_enum, default_value_t = NeighbourhoodName::Insertions)]
     neighbourhood: NeighbourhoodName,
-    /// What a candidate pair does to the order
+    /// What a candidate pair does to the order (only for `--neighbourhood candidates`)
     #[arg(long, value_enum, default_value_t = OperationName::Exchange)]
     operation: OperationName,
-    /// Size of the small candidate set
+    /// Size of the small candidate set (likewise)
     #[arg(long, value_name = "PAIRS", default_value_t = 100)]
     small: usize,
-    /// Size of the large candidate set
+    /// Size of the large candidate set (likewise)
     #[arg(long, value_name = "PAIRS", default_value_t = 400)]
     large: usize,
 }
@@ -82,14 +85,27 @@ enum ScoreName {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum NeighbourhoodName {
-    Candidates,
+    /// Every move of one node to another place (ours); the better choice, above all from 50 columns up
     Insertions,
+    /// The paper's: pairs with the smallest gradient of the acyclicity function
+    Candidates,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SelectionName {
+    /// One at a time with a least-squares fit between (ours); other scores use the threshold
+    Prune,
+    /// All at once (the paper's)
+    Threshold,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OperationName {
+    /// Both nodes change places
     Exchange,
+    /// The earlier one moves behind the later one
     MoveAfter,
+    /// The later one moves before the earlier one
     MoveBefore,
 }
 
@@ -122,7 +138,13 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
     for warning in &fit.warnings {
         eprintln!("warning: {warning}");
     }
-    let graph = topo::threshold(&fit.weights, arguments.threshold);
+    let graph = match (arguments.selection, arguments.score) {
+        (SelectionName::Prune, ScoreName::LeastSquares) => {
+            let problem = method.prepare(&table.values).map_err(named)?;
+            topo::prune(problem.covariance(), &fit.weights, arguments.threshold).map_err(named)?.0
+        }
+        _ => topo::threshold(&fit.weights, arguments.threshold),
+    };
     let comparison = truth.map(|truth| Comparison::new(&graph, &truth)).transpose().map_err(named)?;
     let summary = summary(arguments, &table, &fit, &graph, comparison.as_ref());
     match &arguments.out {

@@ -15,8 +15,11 @@ pub const CARD: Card = Card {
                     the causes; hidden common causes, cycles and nonlinear effects are not modelled",
     example: "backstitch run topo --data table.csv --out graph/",
     deviations: &[
-        "Swaps are scored exactly from one Cholesky factor of the covariance instead of re-fitted regressions; both give the \
-         same number.",
+        "Neighbours of an order are scored exactly from one Cholesky factor of the covariance instead of re-fitted \
+         regressions; both give the same number.",
+        "On the command line every move of one node is tried instead of the published candidate pairs, which get stuck from \
+         about 50 columns up, and small weights are dropped one at a time with a refit between, because one threshold on the \
+         dense fit leaves false edges. `--neighbourhood candidates --selection threshold` is the paper's way.",
         "Columns are centred by default; the released code fits without an intercept on the data as they are.",
         "The score for unequal noise variances carries a BIC charge per edge: without one, every order has the same score.",
         "The score with a neural network per node is not here yet.",
