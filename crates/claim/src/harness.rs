@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::context::{CellContext, CellError};
-use crate::run::{CELL_SCHEMA, CellResult, Run, RunDirectory, RunError, lock, to_json};
+use crate::directory::{CELL_SCHEMA, CellResult, RunDirectory, lock, to_json};
+use crate::run::{Run, RunError};
 use crate::study::{Cell, Study};
 use crate::write::write_atomic;
 

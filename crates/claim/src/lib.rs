@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod card;
 pub mod context;
+pub mod directory;
 pub mod harness;
 pub mod judge;
 pub mod report;
@@ -19,7 +20,8 @@ pub mod write;
 
 pub use card::{Card, OfficialCode};
 pub use context::{CellContext, CellError};
+pub use directory::{RunDirectory, VerdictFile};
 pub use judge::{Judgement, Observation, Verdict};
-pub use run::{Choices, DataSource, Provenance, Run, RunDirectory, RunError, VerdictFile};
+pub use run::{Choices, DataSource, Provenance, Run, RunError};
 pub use statement::{Claim, Effect, Precondition, Scope, Statistic};
 pub use study::{Arm, Better, Cell, Metric, OWN_DATA, Role, Scale, Study};

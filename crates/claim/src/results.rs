@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Provenance, Run, RunError, VerdictFile, to_json};
+use crate::directory::{VerdictFile, to_json};
+use crate::run::{Provenance, Run, RunError};
 use crate::write::write_atomic;
 
 /// Schema of an evidence file.

@@ -9,8 +9,9 @@ mod plot;
 use std::time::Duration;
 
 use crate::card::Card;
+use crate::directory::VerdictFile;
 use crate::judge::{Judgement, Verdict};
-use crate::run::{Run, VerdictFile};
+use crate::run::Run;
 use crate::shelf;
 use crate::study::Study;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{number, page::escape};
+use crate::directory::VerdictFile;
 use crate::judge::Judgement;
-use crate::run::VerdictFile;
 use crate::study::{Role, Study};
 
 /// Ours and the control's interval against the margin, on one small axis. Nothing if not run.
