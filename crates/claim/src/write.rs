@@ -11,9 +11,8 @@ use std::path::Path;
 /// The phases of one write, in order. A process can die after each.
 pub const PHASES: [&str; 4] = ["created", "written", "synced", "renamed"];
 
-/// The names of all writes of a run.
-pub const WRITES: [&str; 8] =
-    ["run", "artifact", "checkpoint", "timing", "result", "verdict", "report", "results"];
+/// The names of the writes in a run directory. Other files (evidence, scoreboards, output of methods) are written the same way.
+pub const WRITES: [&str; 7] = ["run", "artifact", "checkpoint", "timing", "result", "verdict", "report"];
 
 /// Writes `bytes` to `path` so that no reader ever sees half a file, whatever happens.
 ///

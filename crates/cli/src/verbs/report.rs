@@ -59,7 +59,7 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
         return Ok(EXIT_DONE);
     }
     let path = runs.join("scoreboard.html");
-    write_atomic(&path, scoreboard(&rows).as_bytes(), "report").map_err(Failure::input)?;
+    write_atomic(&path, scoreboard(&rows).as_bytes(), "scoreboard").map_err(Failure::input)?;
     let mut text = String::new();
     for row in &rows {
         for claim in &row.verdict.claims {

@@ -3,13 +3,13 @@
 //! The run is the study of `topo` at smoke scale with a generated setting large enough that its searches checkpoint. What
 //! is compared: `verdict.json`, and of every cell `result.json`, `metrics.jsonl` and the artifacts, byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use backstitch_claim::write::PHASES;
+use backstitch_claim::write::{PHASES, WRITES};
 use tempfile::TempDir;
 
 /// One setting, 30 nodes and a small candidate set: a few dozen steps per search, so that there are checkpoints to die at.
@@ -102,6 +102,8 @@ fn twenty_kills_at_random_moments() {
 
 #[test]
 fn a_death_at_every_phase_of_every_write() {
+    let reached: BTreeSet<&str> = CELL_WRITES.into_iter().chain(RUN_WRITES).collect();
+    assert_eq!(reached, WRITES.into_iter().collect(), "every write of a run has its turn");
     let (expected, _) = uninterrupted();
     for name in CELL_WRITES.iter().chain(&RUN_WRITES) {
         let folder = TempDir::new().unwrap();
