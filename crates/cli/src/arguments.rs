@@ -22,23 +22,31 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
 }
 
+/// Set apart in the help, so that the options of a verb stand together.
+const COMMON: &str = "Common options";
+/// Every reader of JSON has it exactly.
+const LARGEST_SEED: u64 = 1 << 52;
+/// A study lists its cells in memory before it runs the first.
+const MOST_SEEDS: u64 = 10_000;
+
 /// Options of every verb.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// Threads to compute with; results do not depend on it [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Seed of every random draw; for `reproduce`, the first seed (pilots start at 1000)
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub(crate) seed: u64,
     /// Print JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,
     /// Say more on standard error
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = COMMON, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Where data sets are kept [default: BACKSTITCH_DATA, else the user's data folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
@@ -46,7 +54,7 @@ pub(crate) struct Common {
 pub(crate) enum Verb {
     /// List the methods on the shelf
     List(List),
-    /// Show a method: paper, use, limits, claims, last verdicts
+    /// Show a method: paper, use, limits, claims, deviations
     Show(Show),
     /// Apply a method to your data
     #[command(subcommand, arg_required_else_help = true)]
@@ -117,7 +125,7 @@ pub(crate) struct Design {
     #[arg(long, value_enum, default_value_t = ScaleName::Quick)]
     pub(crate) scale: ScaleName,
     /// Number of seeds; other than the study's own makes it not the recorded configuration
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_SEEDS))]
     pub(crate) seeds: Option<u64>,
     /// Change a key of the configuration; makes it not the recorded configuration
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]

@@ -14,7 +14,15 @@ pub(crate) fn execute(cell: &CellArguments, _common: &Common) -> Result<i32, Fai
     let directory = run_at(&cell.run)?;
     let run = directory.read_run()?;
     let method = super::method(&run.method)?;
-    harness::run_cell(method.study, &directory, &cell.cell).map_err(Failure::input)?;
+    // A cell that cannot be run yet is a wrong request; one that can and does not end is our failure.
+    let cells = run.cells(method.study)?;
+    let ready = cells.iter().any(|found| {
+        found.id() == cell.cell
+            && run.missing_data(found).is_none()
+            && found.needs.iter().all(|need| directory.cell_result(need).is_some())
+    });
+    let failure = if ready { Failure::internal } else { Failure::input };
+    harness::run_cell(method.study, &directory, &cell.cell).map_err(failure)?;
     Ok(EXIT_DONE)
 }
 

@@ -29,7 +29,7 @@ fn one(path: &Path, common: &Common) -> Result<i32, Failure> {
         terminal::print_json(&verdict)?;
     } else {
         terminal::print(&summary(&run, &verdict))?;
-        eprintln!("report: {}", directory.path().join("report.html").display());
+        terminal::say(format_args!("report: {}", directory.path().join("report.html").display()));
     }
     Ok(EXIT_DONE)
 }
@@ -40,7 +40,7 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
         let verdict = match directory.read_verdict() {
             Ok(verdict) => verdict,
             Err(error) => {
-                eprintln!("warning: skipped: {error}");
+                terminal::say(format_args!("warning: skipped: {error}"));
                 continue;
             }
         };
@@ -74,7 +74,7 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
         }
     }
     terminal::print(&text)?;
-    eprintln!("scoreboard: {}", path.display());
+    terminal::say(format_args!("scoreboard: {}", path.display()));
     Ok(EXIT_DONE)
 }
 
