@@ -35,7 +35,7 @@ pub(crate) struct Topo {
     #[arg(long, value_enum, default_value_t = ScoreName::LeastSquares)]
     score: ScoreName,
     /// Inverse penalty C of the logistic score
-    #[arg(long, value_name = "C", default_value_t = 0.1)]
+    #[arg(long, value_name = "C", allow_negative_numbers = true, default_value_t = 0.1)]
     inverse_penalty: f64,
     /// Known edges (CSV with columns from,to): adds SHD, precision and recall; a reversed edge counts once
     #[arg(long, value_name = "FILE")]
@@ -47,7 +47,7 @@ pub(crate) struct Topo {
     #[arg(long, value_name = "N", default_value_t = 1)]
     starts: usize,
     /// Weights below it in absolute value are no edges
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.3)]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, default_value_t = 0.3)]
     threshold: f64,
     /// Do not subtract the column means
     #[arg(long)]
@@ -56,7 +56,7 @@ pub(crate) struct Topo {
     #[arg(long)]
     standardise: bool,
     /// Add this share of its variance to each variance; 1e-8 is a way out of collinear columns
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = 0.0)]
     ridge: f64,
     /// Which neighbours of an order are tried: the paper's candidate pairs, or (ours) every move of one node
     #[arg(long, value_enum, default_value_t = NeighbourhoodName::Candidates)]

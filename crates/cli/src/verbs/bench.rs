@@ -19,9 +19,6 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     if bench.worker {
         return serve(method);
     }
-    if bench.pairs == 0 {
-        return Err(Failure::input("--pairs must be at least 1"));
-    }
     let folder = std::env::temp_dir().join(format!("backstitch-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(Failure::input)?;
     let rows = time_all(method, bench, common, &folder);
@@ -30,8 +27,6 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     let file = BenchFile { schema: BENCH_SCHEMA.into(), method: bench.method.clone(), rows: rows? };
     if common.json {
         terminal::print_json(&file)?;
-    } else {
-        terminal::print(&file.rows.iter().map(line).collect::<String>())?;
     }
     if let Some(results) = &bench.record {
         let path = results.join(&bench.method).join("bench.json");
@@ -59,7 +54,11 @@ fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> R
     for work in wanted {
         terminal::say(&work.name);
         let row = time_one(method, work, bench, common)?;
-        terminal::say(line(&row).trim_end());
+        if common.json {
+            terminal::say(line(&row).trim_end());
+        } else {
+            terminal::print(&line(&row))?;
+        }
         rows.push(row);
     }
     Ok(rows)
@@ -83,7 +82,7 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
     });
     let (mut ours, mut peer): (Vec<Reply>, Vec<Reply>) = (Vec::new(), Vec::new());
     let mut absent = None;
-    for pair in 0..bench.pairs {
+    for pair in 0..bench.pairs.get() {
         for turn in [pair % 2, 1 - pair % 2] {
             if turn == 0 {
                 ours.push(ours_process.ask(&work.request).map_err(Failure::internal)?);
@@ -165,5 +164,6 @@ fn line(row: &Row) -> String {
         Some(false) => " · DIFFER",
         None => "",
     };
-    format!("{}: {ours}{peer} ({} pairs){agree} · {}\n", row.work, row.pairs, row.note)
+    let pairs = format!("{} pair{}", row.pairs, if row.pairs == 1 { "" } else { "s" });
+    format!("{}: {ours}{peer} ({pairs}){agree} · {}\n", row.work, row.note)
 }

@@ -64,8 +64,9 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
     for row in &rows {
         for claim in &row.verdict.claims {
             let stale = if row.stale { " (stale)" } else { "" };
+            let scope = format!("({})", claim.scope);
             text.push_str(&format!(
-                "{:18} {:6} {} {}{stale}\n",
+                "{:18} {:6} {} {scope:11} {}{stale}\n",
                 row.verdict.method,
                 row.verdict.scale.name(),
                 terminal::verdict(claim.verdict, 12),
