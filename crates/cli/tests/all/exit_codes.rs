@@ -98,7 +98,8 @@ fn an_orphaned_cell_ends() {
     let sandbox = Sandbox::new();
     // One cell that would take minutes, and needs no time before it starts.
     let slow = r#"settings=[{"name":"er4","data":{"graph":"erdos-renyi","nodes":150,"edges":600,"rows":1000,"noise":"gauss","scale":{"equal":1.0},"unit_variance":true,"weight_low":0.5,"weight_high":2.0}}]"#;
-    let arguments = ["reproduce", "topo", "--out", "run", "--jobs", "2", "--set", slow, "--set", "dagma.tolerance=0.0"];
+    let arguments =
+        ["reproduce", "topo", "--out", "run", "--jobs", "2", "--set", slow, "--set", "dagma.tolerance=0.0"];
     let mut child = sandbox.command(&arguments).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let cell = loop {
         assert!(child.try_wait().unwrap().is_none(), "it has to be slow for this test");
