@@ -21,9 +21,7 @@ pub(crate) fn execute(report: &Report, common: &Common) -> Result<i32, Failure> 
 }
 
 fn one(path: &Path, common: &Common) -> Result<i32, Failure> {
-    let directory = run_at(path)?;
-    let run = directory.read_run()?;
-    let method = super::method(&run.method)?;
+    let (directory, run, method) = run_at(path)?;
     let verdict = conclude(method, &run, &directory, &BTreeMap::new())?;
     if common.json {
         terminal::print_json(&verdict)?;

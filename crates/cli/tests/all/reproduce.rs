@@ -224,3 +224,45 @@ fn any_number_of_jobs_and_threads_is_taken() {
     sandbox
         .expect(0, &[&SMOKE[..], &["--jobs", "1000000", "--threads", "3", "--set", "settings=[]"]].concat());
 }
+
+#[test]
+fn data_that_changes_between_plan_and_cell_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("own.csv", crate::verbs::CHAIN);
+    let arguments = ["topo", "--data", "own.csv", "--seeds", "5", "--out", "own"];
+    sandbox.expect(0, &[&["plan"][..], &arguments].concat());
+    sandbox.write("own.csv", crate::verbs::CHAIN.replace("0.3,", "0.4,"));
+    let outcome = sandbox.expect(2, &["cell", "own", "topo.own.0"]);
+    assert!(outcome.stderr.contains("own.csv has changed since this run was made"), "{outcome:?}");
+    let outcome = sandbox.expect(2, &[&["reproduce"][..], &arguments].concat());
+    assert!(outcome.stderr.contains("data is own="), "{outcome:?}");
+    std::fs::remove_file(sandbox.path("own.csv")).unwrap();
+    let outcome = sandbox.expect(2, &["cell", "own", "topo.own.0"]);
+    assert!(outcome.stderr.contains("own.csv cannot be read"), "{outcome:?}");
+    sandbox.write("own.csv", crate::verbs::CHAIN);
+    sandbox.expect(0, &["cell", "own", "topo.own.0"]);
+    assert_eq!(folders(&sandbox.path("own/cells")).len(), 1);
+}
+
+/// A verdict must not carry the name of a study that did not give it.
+#[test]
+fn a_run_of_another_revision_is_neither_continued_nor_judged() {
+    let sandbox = Sandbox::new();
+    sandbox.expect(0, &[&SMOKE[..], &["--out", "old"]].concat());
+    let (run, verdict) = (json_file(&sandbox.path("old/run.json")), sandbox.read("old/verdict.json"));
+    let revision = run["revision"].as_u64().unwrap();
+    let changes = [
+        ("revision", json!(revision + 1), "this build has revision"),
+        ("claims_hash", json!("0".repeat(64)), "other claims than this build"),
+    ];
+    for (key, value, word) in changes {
+        let mut other = run.clone();
+        other[key] = value;
+        sandbox.write("old/run.json", other.to_string());
+        for arguments in [&["report", "old"][..], &["cell", "old", "topo.er2.0"]] {
+            let outcome = sandbox.expect(2, arguments);
+            assert!(outcome.stderr.contains(word), "{outcome:?}");
+        }
+        assert_eq!(sandbox.read("old/verdict.json"), verdict);
+    }
+}
