@@ -172,7 +172,7 @@ fn what_cannot_be_run_leaves_no_directory() {
 fn the_users_own_file_gives_verdicts_of_scope_own() {
     let sandbox = Sandbox::new();
     sandbox.write("own.csv", crate::verbs::CHAIN);
-    let arguments = ["reproduce", "topo", "--data", "own.csv", "--seeds", "5"];
+    let arguments = [&["reproduce", "topo", "--data", "own.csv", "--seeds", "5"], &SHORT_DAGMA[..]].concat();
     let outcome = sandbox.run(&arguments);
     assert!([Some(0), Some(1), Some(3)].contains(&outcome.code), "{outcome:?}");
     assert!(outcome.stdout.contains("(own)") && !outcome.stdout.contains("(reduced)"), "{outcome:?}");
@@ -193,7 +193,9 @@ fn the_users_own_file_gives_verdicts_of_scope_own() {
 
     // Another content is another run; the same content elsewhere is the same one.
     sandbox.write("copy.csv", crate::verbs::CHAIN);
-    sandbox.run(&["reproduce", "topo", "--data", "copy.csv", "--seeds", "5"]);
+    let mut copied = arguments.clone();
+    copied[3] = "copy.csv";
+    sandbox.run(&copied);
     assert_eq!(sandbox.only_run(), run);
     sandbox.write("own.csv", crate::verbs::CHAIN.replace("0.3,", "0.4,"));
     sandbox.run(&arguments);

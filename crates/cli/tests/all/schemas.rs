@@ -8,7 +8,7 @@ use backstitch_claim::{Run, VerdictFile, results};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::sandbox::{SHORT_DAGMA, Sandbox, folders, json_file, small_settings};
+use crate::sandbox::{SHORT_DAGMA, Sandbox, folders, json_file};
 use crate::verbs::CHAIN;
 
 #[test]
@@ -41,17 +41,13 @@ fn topo() {
 #[test]
 fn run_cell_verdict_and_results() {
     let sandbox = Sandbox::new();
-    let settings = small_settings();
-    let mut arguments = vec!["reproduce", "topo", "--seeds", "5", "--json", "--set", &settings];
-    arguments.extend(SHORT_DAGMA);
-    let said = sandbox.run(&arguments).json();
-    let run = sandbox.only_run();
-    let verdict = json_file(&run.join("verdict.json"));
-    assert_eq!(said, verdict);
-    hold("verdict", &verdict, &[]);
+    // Smoke scale judges nothing.
+    let smoke = ["reproduce", "topo", "--scale", "smoke", "--out", "smoke", "--json"];
+    hold("verdict", &sandbox.expect(0, &smoke).json(), &[]);
+    let run = sandbox.path("smoke");
     hold("run", &json_file(&run.join("run.json")), &["configuration"]);
     let cells = folders(&run.join("cells"));
-    assert_eq!(cells.len(), 6 * 5 * 11);
+    assert_eq!(cells.len(), 6 * 2 * 11);
     let validator = validator("cell");
     for cell in &cells {
         accept("cell", &validator, &json_file(&cell.join("result.json")));
@@ -60,12 +56,16 @@ fn run_cell_verdict_and_results() {
     let restarts = cells.iter().find(|cell| cell.to_string_lossy().contains("random-restarts")).unwrap();
     hold("cell", &json_file(&restarts.join("result.json")), &[]);
 
-    // Smoke scale judges nothing, and the user's own data has a scope of its own.
-    let smoke = sandbox.expect(0, &["reproduce", "topo", "--scale", "smoke", "--json"]).json();
-    hold("verdict", &smoke, &[]);
+    // The user's own data has verdicts.
     sandbox.write("own.csv", CHAIN);
-    let own = sandbox.run(&["reproduce", "topo", "--data", "own.csv", "--seeds", "5", "--json"]).json();
-    hold("verdict", &own, &[]);
+    let own = ["reproduce", "topo", "--data", "own.csv", "--seeds", "5", "--json"];
+    let said = sandbox.run(&[&own[..], &SHORT_DAGMA].concat()).json();
+    let run = sandbox.only_run();
+    let verdict = json_file(&run.join("verdict.json"));
+    assert_eq!(said, verdict);
+    hold("verdict", &verdict, &[]);
+    hold("run", &json_file(&run.join("run.json")), &["configuration"]);
+    hold("cell", &json_file(&run.join("cells/topo.own.0/result.json")), &[]);
 
     // The recorded configuration takes minutes: the same writer is given the verdict that is here.
     let (run, verdict) = (serde_json::from_value::<Run>(json_file(&run.join("run.json"))).unwrap(), verdict);

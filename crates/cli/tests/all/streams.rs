@@ -41,7 +41,10 @@ fn json_is_all_there_is_on_standard_output() {
         assert!(value.is_object() || value.is_array(), "{command}: {value}");
     }
     // Several documents are one per line.
-    let lines = sandbox.expect(0, &["reproduce", "--all", "--scale", "smoke", "--json"]).stdout;
+    let lines = sandbox
+        .expect(0, &["reproduce", "topo", "topo", "--scale", "smoke", "--set", "settings=[]", "--json"])
+        .stdout;
+    assert_eq!(lines.lines().count(), 2);
     assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
 }
 
@@ -91,7 +94,7 @@ fn a_reader_that_goes_away_is_no_error() {
         ("report smoke --json", "0"),
         ("run topo", "2"),
         ("report nowhere", "2"),
-        ("reproduce topo --scale smoke -v --fresh", "0"),
+        ("reproduce topo --scale smoke --set settings=[]", "0"),
     ];
     for (arguments, code) in commands {
         for joined in ["", "2>&1"] {

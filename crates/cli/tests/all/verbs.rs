@@ -1,6 +1,6 @@
 //! What every verb says: its help, a success, and its likeliest mistakes.
 
-use crate::sandbox::{SHORT_DAGMA, Sandbox, small_settings};
+use crate::sandbox::{SHORT_DAGMA, Sandbox};
 use crate::snapshot::session;
 
 /// A chain a → b → c with a little noise that needs no generator.
@@ -86,11 +86,9 @@ fn reproduce() {
 #[test]
 fn report_and_compare() {
     let sandbox = Sandbox::new();
-    let small = small_settings();
-    let mut arguments =
-        vec!["reproduce", "topo", "--seeds", "5", "--out", "runs/topo/small", "--set", &small];
-    arguments.extend(SHORT_DAGMA);
-    sandbox.run(&arguments);
+    sandbox.write("own.csv", CHAIN);
+    let arguments = ["reproduce", "topo", "--data", "own.csv", "--seeds", "5", "--out", "runs/topo/own"];
+    sandbox.expect(0, &[&arguments[..], &SHORT_DAGMA].concat());
     sandbox.expect(0, &["reproduce", "topo", "--scale", "smoke", "--out", "runs/topo/smoke"]);
     let commands = [
         "report --help",
@@ -98,13 +96,11 @@ fn report_and_compare() {
         "report",
         "report runs/topo",
         "report --runs elsewhere",
-        "report runs/topo/smoke runs/topo/small",
+        "report runs/topo/smoke runs/topo/own",
     ];
     session("report", &sandbox, &[], &commands);
     let page = sandbox.read("runs/scoreboard.html");
-    assert!(
-        page.contains("href=\"topo/small/report.html\"") || page.contains("href='topo/small/report.html'")
-    );
+    assert!(page.contains("href=\"topo/own/report.html\"") || page.contains("href='topo/own/report.html'"));
 
     sandbox
         .write("other.json", sandbox.read("runs/topo/smoke/verdict.json").replace("\"topo\"", "\"other\""));
@@ -117,7 +113,7 @@ fn report_and_compare() {
         "compare runs/topo/smoke other.json",
     ];
     session("compare", &sandbox, &[], &commands);
-    let text = sandbox.expect(0, &["compare", "runs/topo/smoke", "runs/topo/small"]).stdout;
+    let text = sandbox.expect(0, &["compare", "runs/topo/smoke", "runs/topo/own"]).stdout;
     assert!(text.contains("! fast-score-is-exact"), "a changed verdict is marked: {text}");
 }
 
