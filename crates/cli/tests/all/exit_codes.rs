@@ -75,7 +75,7 @@ fn interrupted_it_says_130_and_the_same_command_finishes() {
     signal("INT", child.id());
     let after: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{before:?} {after:?}");
-    assert_eq!(after.last().map(String::as_str), Some("interrupted; the same command continues"));
+    assert!(after.contains(&"interrupted; the same command continues".into()), "{after:?}");
     let run = sandbox.only_run();
     assert!(!run.join("verdict.json").exists());
 
