@@ -1,6 +1,6 @@
 //! The folder of a run: its files, what continues it, and what is concluded from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,14 +71,21 @@ impl RunDirectory {
         if let Some(out) = out {
             return Self { path: out.to_path_buf() };
         }
-        let first = root.join(&run.method).join(format!("{}-{}", run.scale.name(), run.key));
-        let numbered =
-            |n: u32| if n == 1 { first.clone() } else { PathBuf::from(format!("{}-{n}", first.display())) };
-        let mut free = 1;
-        while numbered(free).exists() {
-            free += 1;
-        }
-        Self { path: numbered(if fresh { free } else { free.saturating_sub(1).max(1) }) }
+        let (folder, name) = (root.join(&run.method), format!("{}-{}", run.scale.name(), run.key));
+        let number_of = |entry: fs::DirEntry| {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            match found.strip_prefix(&name)? {
+                "" => Some(1),
+                rest => rest.strip_prefix('-')?.parse::<u32>().ok(),
+            }
+        };
+        let entries = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        let latest = entries.filter_map(number_of).max().unwrap_or(0);
+        let path = match if fresh { latest + 1 } else { latest.max(1) } {
+            1 => folder.join(name),
+            number => folder.join(format!("{name}-{number}")),
+        };
+        Self { path }
     }
 
     /// An existing directory.
@@ -299,28 +306,41 @@ fn difference(existing: &Run, wanted: &Run) -> String {
     compare("method", existing.method.clone(), wanted.method.clone());
     compare("scale", existing.scale.name().into(), wanted.scale.name().into());
     compare("revision", existing.revision.to_string(), wanted.revision.to_string());
-    let empty = serde_json::Map::new();
-    let left = existing.configuration.as_object().unwrap_or(&empty);
-    let right = wanted.configuration.as_object().unwrap_or(&empty);
-    let keys: std::collections::BTreeSet<&String> = left.keys().chain(right.keys()).collect();
-    for key in keys {
-        let show = |object: &serde_json::Map<String, Value>| {
-            object.get(key).map_or("absent".into(), Value::to_string)
-        };
-        compare(key, show(left), show(right));
+    if let Some((path, left, right)) = first_difference(&existing.configuration, &wanted.configuration) {
+        compare(&path, left, right);
     }
     let data = |run: &Run| {
-        run.data
-            .iter()
-            .map(|source| {
-                format!("{}={}", source.name, source.sha256.as_deref().map_or("absent", |hash| &hash[..12]))
-            })
-            .collect::<Vec<_>>()
-            .join(" ")
+        let short = |source: &crate::run::DataSource| match &source.sha256 {
+            Some(hash) => format!("{}={}", source.name, hash.get(..12).unwrap_or(hash)),
+            None => format!("{}=absent", source.name),
+        };
+        run.data.iter().map(short).collect::<Vec<_>>().join(" ")
     };
     compare("data", data(existing), data(wanted));
-    if differences.is_empty() {
-        differences.push("the files of data have moved".into());
-    }
     differences.join("; ")
+}
+
+/// The first place where two configurations differ, as a dotted path with both values.
+fn first_difference(left: &Value, right: &Value) -> Option<(String, String, String)> {
+    let children: Vec<(String, Option<&Value>, Option<&Value>)> = match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+            keys.into_iter().map(|key| (key.clone(), left.get(key), right.get(key))).collect()
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => left
+            .iter()
+            .zip(right)
+            .enumerate()
+            .map(|(i, (left, right))| (i.to_string(), Some(left), Some(right)))
+            .collect(),
+        _ => return (left != right).then(|| (String::new(), left.to_string(), right.to_string())),
+    };
+    children.into_iter().find_map(|(key, left, right)| {
+        let show = |value: Option<&Value>| value.map_or("absent".to_owned(), Value::to_string);
+        let (below, left, right) = match (left, right) {
+            (Some(left), Some(right)) => first_difference(left, right)?,
+            (left, right) => (String::new(), show(left), show(right)),
+        };
+        Some((if below.is_empty() { key } else { format!("{key}.{below}") }, left, right))
+    })
 }

@@ -149,7 +149,7 @@ fn spawn(mut command: Command) -> Result<(), String> {
     }
     let said = complaint.trim();
     let last = said.strip_prefix("error: ").unwrap_or(said);
-    Err(if last.is_empty() { format!("it ended with {status}") } else { last.to_owned() })
+    Err(if last.is_empty() { format!("it ended with {status}") } else { last.replace("\nhint: ", "; ") })
 }
 
 /// Ends this process when standard input closes: called in the process of a cell.

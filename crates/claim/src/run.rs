@@ -136,11 +136,14 @@ impl Run {
         }
         let count =
             choices.seeds.unwrap_or(if scale == Scale::Smoke { study.seeds.min(2) } else { study.seeds });
-        if count == 0 {
-            return Err(RunError::Configuration("a run needs at least one seed".into()));
-        }
+        let last = choices.first_seed.checked_add(count);
+        let (Some(end), 1..) = (last, count) else {
+            return Err(RunError::Configuration(
+                "a run needs at least one seed, and seeds are whole numbers below 2^64".into(),
+            ));
+        };
         let usual = if scale == Scale::Smoke { study.seeds.min(2) } else { study.seeds };
-        let seeds: Vec<u64> = (choices.first_seed..choices.first_seed + count).collect();
+        let seeds: Vec<u64> = (choices.first_seed..end).collect();
         let recorded = choices.set.is_empty() && !own && count == usual && choices.first_seed == 0;
         let claims_hash = claims_hash(study, scale);
         let hashes: Vec<_> = choices.data.iter().map(|source| (&source.name, &source.sha256)).collect();
@@ -160,7 +163,12 @@ impl Run {
             arguments: choices.arguments,
             provenance: choices.provenance,
         };
-        study.checked_cells(&run.configuration, &run.seeds).map_err(RunError::Configuration)?;
+        let changes: Vec<String> =
+            choices.set.iter().map(|(key, value)| format!("--set {key}={value}")).collect();
+        study.checked_cells(&run.configuration, &run.seeds).map_err(|reason| match changes.as_slice() {
+            [] => RunError::Configuration(reason),
+            changes => RunError::Configuration(format!("with {}: {reason}", changes.join(" "))),
+        })?;
         Ok(run)
     }
 

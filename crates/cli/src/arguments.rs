@@ -22,23 +22,31 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
 }
 
+/// Set apart in the help, so that the options of a verb stand together.
+const COMMON: &str = "Common options";
+/// Every reader of JSON has it exactly.
+const LARGEST_SEED: u64 = 1 << 52;
+/// A study lists its cells in memory before it runs the first.
+const MOST_SEEDS: u64 = 10_000;
+
 /// Options of every verb.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
     /// Threads to compute with; results do not depend on it [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "N", value_parser = one_or_more)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Seed of every random draw; for `reproduce`, the first seed (pilots start at 1000)
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub(crate) seed: u64,
     /// Print JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,
     /// Say more on standard error
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = COMMON, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Where data sets are kept [default: BACKSTITCH_DATA, else the user's data folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = COMMON, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
@@ -46,7 +54,7 @@ pub(crate) struct Common {
 pub(crate) enum Verb {
     /// List the methods on the shelf
     List(List),
-    /// Show a method: paper, use, limits, claims, last verdicts
+    /// Show a method: paper, use, limits, claims, deviations
     Show(Show),
     /// Apply a method to your data
     #[command(subcommand, arg_required_else_help = true)]
@@ -103,7 +111,7 @@ pub(crate) struct Reproduce {
     #[command(flatten)]
     pub(crate) design: Design,
     /// Cells at a time [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_or_more)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Also write the evidence file DIR/<method>/<scale>.json (recorded configuration only)
     #[arg(long, value_name = "DIR")]
@@ -117,7 +125,7 @@ pub(crate) struct Design {
     #[arg(long, value_enum, default_value_t = ScaleName::Quick)]
     pub(crate) scale: ScaleName,
     /// Number of seeds; other than the study's own makes it not the recorded configuration
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_SEEDS))]
     pub(crate) seeds: Option<u64>,
     /// Change a key of the configuration; makes it not the recorded configuration
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -156,13 +164,13 @@ pub(crate) struct Bench {
     /// The method
     pub(crate) method: String,
     /// Pairs of runs per piece of work
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) pairs: usize,
+    #[arg(long, value_name = "N", default_value = "5", value_parser = one_or_more)]
+    pub(crate) pairs: NonZeroUsize,
     /// Only work whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Option<String>,
     /// The Python that has the peer [default: peers/.venv-<method>, else python3]
-    #[arg(long, value_name = "FILE", env = "BACKSTITCH_PYTHON")]
+    #[arg(long, value_name = "FILE", env = "BACKSTITCH_PYTHON", hide_env_values = true)]
     pub(crate) python: Option<PathBuf>,
     /// Also write the result to DIR/<method>/bench.json
     #[arg(long, value_name = "DIR")]
@@ -205,7 +213,7 @@ pub(crate) struct Data {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataVerb {
-    /// List the catalogue: what is there, where it comes from, under which licence
+    /// List the catalogue: what is there, how large, under which licence (--json: also origin, hashes and what to cite)
     List,
     /// Download a set by its pinned hash; nothing is downloaded that is there already
     Get {
@@ -213,7 +221,7 @@ pub(crate) enum DataVerb {
         #[arg(required = true, value_name = "SET")]
         sets: Vec<String>,
         /// Take the files from this address instead of their public origin
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", value_parser = web_address)]
         origin: Option<String>,
     },
 }
@@ -227,8 +235,9 @@ pub(crate) struct Completions {
 
 #[derive(Args, Debug)]
 pub(crate) struct Man {
-    /// The verb; the page of the whole program if not given
-    pub(crate) verb: Option<String>,
+    /// The verb, as in `man reproduce` or `man run topo`; the page of the whole program if not given
+    #[arg(value_name = "VERB")]
+    pub(crate) verbs: Vec<String>,
 }
 
 /// Scales as the command line has them.
@@ -253,6 +262,20 @@ impl From<ScaleName> for Scale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
     Snakemake,
+}
+
+fn one_or_more(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a whole number from 1".into())
+}
+
+fn web_address(text: &str) -> Result<String, String> {
+    let known =
+        ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    if known {
+        Ok(text.into())
+    } else {
+        Err("expected an address that begins with http:// or https://".into())
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use backstitch_claim::{DataSource, OWN_DATA, Study};
-use backstitch_data::catalogue::{CATALOGUE, PublicSet, public_set};
+use backstitch_claim::{Cell, DataSource, OWN_DATA, Run, Study};
+use backstitch_data::catalogue::{CATALOGUE, PublicFile, PublicSet, public_set};
 use backstitch_data::directory::{DataDirectory, DirectoryError};
 use backstitch_data::hash::{content_sha256_of_file, sha256_of_bytes};
 
@@ -30,6 +30,30 @@ pub(crate) fn sources(
     }
     let directory = directory(common)?;
     study.data.iter().map(|name| source(public_set(name).map_err(Failure::internal)?, &directory)).collect()
+}
+
+/// Refuses data that has changed since the run was made: its results would stand under the hash of the old data.
+pub(crate) fn verify(run: &Run, cell: &Cell) -> Result<(), Failure> {
+    for source in run.data.iter().filter(|source| cell.data.contains(&source.name)) {
+        let (Some(path), Some(sha256)) = (&source.path, &source.sha256) else { continue };
+        let files = if source.name == OWN_DATA {
+            vec![(path.clone(), sha256.as_str())]
+        } else {
+            let set = public_set(&source.name).map_err(Failure::internal)?;
+            let place = |file: &PublicFile| path.join(Path::new(file.path).file_name().unwrap_or_default());
+            set.files.iter().map(|file| (place(file), file.sha256)).collect()
+        };
+        for (file, wanted) in files {
+            let found = content_sha256_of_file(&file)
+                .map_err(|error| Failure::input(format!("{} cannot be read: {error}", file.display())))?;
+            if found != wanted {
+                let message = format!("{} has changed since this run was made", file.display());
+                return Err(Failure::input(message)
+                    .hint("bring it back, or reproduce again for a run of the new data"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every set of the catalogue and whether all of it is there and unchanged.

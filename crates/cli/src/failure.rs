@@ -2,6 +2,8 @@
 
 use backstitch_claim::{RunError, shelf};
 
+use crate::terminal;
+
 /// Done; every claim that ran holds (or smoke scale).
 pub(crate) const EXIT_DONE: i32 = 0;
 /// Ran, and some claim fails.
@@ -67,9 +69,9 @@ impl Failure {
 
     /// Says it on standard error.
     pub(crate) fn print(&self) {
-        eprintln!("error: {}", self.message);
+        terminal::say(format_args!("error: {}", self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            terminal::say(format_args!("hint: {hint}"));
         }
     }
 }

@@ -41,7 +41,7 @@ fn execute() -> Result<i32, Failure> {
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
     }
     let handler = || {
-        eprintln!("interrupted; the same command continues");
+        terminal::say("interrupted; the same command continues");
         std::process::exit(EXIT_INTERRUPTED);
     };
     ctrlc::set_handler(handler).map_err(Failure::internal)?;

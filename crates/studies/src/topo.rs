@@ -306,7 +306,8 @@ struct Configuration {
     threshold: f64,
     topo: Parameters,
     dagma: DagmaParameters,
-    #[serde(default)]
+    /// Set by `--data` only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     own_data: bool,
 }
 
@@ -346,6 +347,9 @@ fn configuration(scale: Scale) -> Value {
 
 fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
     let configuration = Configuration::deserialize(configuration).map_err(|error| error.to_string())?;
+    if !(configuration.threshold >= 0.0 && configuration.threshold.is_finite()) {
+        return Err(format!("threshold is {}, but must be 0 or more", configuration.threshold));
+    }
     Topo::new(configuration.topo.clone()).map_err(|error| error.to_string())?;
     configuration.dagma.validate().map_err(|error| error.to_string())?;
     let mut settings: Vec<(&str, Option<&str>)> = Vec::new();

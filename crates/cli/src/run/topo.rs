@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::write_atomic;
+use backstitch_claim::write::{sync_folder, write_atomic};
 use backstitch_data::edges::{adjacency, read_edges};
 use backstitch_data::order::read_order;
 use backstitch_data::table::{Table, TableOptions, read_table};
@@ -15,11 +15,13 @@ use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
 
-/// Without --out, the edges go to standard output as CSV. With --out, the folder gets edges.csv, order.csv, weights.csv,
-/// summary.json and graph.svg.
+/// Options of the method on the command line.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Reading the result: an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
+    after_help = "Without --out, the edges go to standard output as CSV; with it, the folder gets edges.csv, order.csv, \
+weights.csv, graph.svg and summary.json.
+
+Reading the result: an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
 With --truth, a reversed edge counts once in the distance (SHD)."
 )]
 pub(crate) struct Topo {
@@ -33,7 +35,7 @@ pub(crate) struct Topo {
     #[arg(long, value_enum, default_value_t = ScoreName::LeastSquares)]
     score: ScoreName,
     /// Inverse penalty C of the logistic score
-    #[arg(long, value_name = "C", default_value_t = 0.1)]
+    #[arg(long, value_name = "C", allow_negative_numbers = true, default_value_t = 0.1)]
     inverse_penalty: f64,
     /// Known edges (CSV with columns from,to): adds SHD, precision and recall; a reversed edge counts once
     #[arg(long, value_name = "FILE")]
@@ -48,7 +50,7 @@ pub(crate) struct Topo {
     #[arg(long, value_enum, default_value_t = SelectionName::Prune)]
     selection: SelectionName,
     /// Weights below it in absolute value are no edges
-    #[arg(long, value_name = "WEIGHT", default_value_t = 0.3)]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, default_value_t = 0.3)]
     threshold: f64,
     /// Do not subtract the column means
     #[arg(long)]
@@ -56,8 +58,8 @@ pub(crate) struct Topo {
     /// Divide columns by their standard deviations (the least-squares score then no longer identifies the order)
     #[arg(long)]
     standardise: bool,
-    /// Add this share of each variance to it: a way out of collinear columns, 1e-8
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    /// Add this share of its variance to each variance; 1e-8 is a way out of collinear columns
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = 0.0)]
     ridge: f64,
     /// Which neighbours of an order are tried
     #[arg(long, value_enum, default_value_t = NeighbourhoodName::Insertions)]
@@ -136,7 +138,7 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
     }
     .map_err(named)?;
     for warning in &fit.warnings {
-        eprintln!("warning: {warning}");
+        terminal::say(format_args!("warning: {warning}"));
     }
     let graph = match (arguments.selection, arguments.score) {
         (SelectionName::Prune, ScoreName::LeastSquares) => {
@@ -151,7 +153,7 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
         None if common.json => terminal::print_json(&summary)?,
         None => {
             terminal::print(&edges(&graph, names))?;
-            eprint!("{}", words(&fit, &graph, comparison.as_ref()));
+            terminal::say(words(&fit, &graph, comparison.as_ref()).trim_end());
         }
         Some(folder) => {
             let drawing = topo::draw(&graph, names).map_err(named)?;
@@ -171,7 +173,7 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
                 terminal::print_json(&summary)?;
             } else {
                 terminal::print(&words(&fit, &graph, comparison.as_ref()))?;
-                eprintln!("written: {}", folder.display());
+                terminal::say(format_args!("written: {}", folder.display()));
             }
         }
     }
@@ -292,15 +294,37 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Writes all files or, if the folder cannot be made or filled, says which one could not be written.
+/// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
+/// first is moved there.
 fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
-    let failed = |path: &Path, error| {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
         Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
     };
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for (name, text) in files {
+    let existed = folder.exists();
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let staged = |name: &str| folder.join(format!(".{name}.{}.new", std::process::id()));
+    let written = files.iter().try_for_each(|(name, text)| {
         let path = folder.join(name);
-        write_atomic(&path, text.as_bytes(), "output").map_err(|error| failed(&path, error))?;
+        if path.is_dir() {
+            return Err(failed(&path, &"a folder is in its place"));
+        }
+        write_atomic(&staged(name), text.as_bytes(), "output").map_err(|error| failed(&path, &error))
+    });
+    let moved = written.and_then(|()| {
+        files.iter().try_for_each(|(name, _)| {
+            let path = folder.join(name);
+            std::fs::rename(staged(name), &path).map_err(|error| failed(&path, &error))
+        })
+    });
+    if moved.is_err() {
+        // The first error is the one to report.
+        for (name, _) in files {
+            let _ = std::fs::remove_file(staged(name));
+        }
+        if !existed {
+            let _ = std::fs::remove_dir(folder);
+        }
+        return moved;
     }
-    Ok(())
+    sync_folder(folder).map_err(|error| failed(folder, &error))
 }

@@ -19,9 +19,6 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     if bench.worker {
         return serve(method);
     }
-    if bench.pairs == 0 {
-        return Err(Failure::input("--pairs must be at least 1"));
-    }
     let folder = std::env::temp_dir().join(format!("backstitch-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(Failure::input)?;
     let rows = time_all(method, bench, common, &folder);
@@ -30,15 +27,13 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     let file = BenchFile { schema: BENCH_SCHEMA.into(), method: bench.method.clone(), rows: rows? };
     if common.json {
         terminal::print_json(&file)?;
-    } else {
-        terminal::print(&file.rows.iter().map(line).collect::<String>())?;
     }
     if let Some(results) = &bench.record {
         let path = results.join(&bench.method).join("bench.json");
         let text = serde_json::to_string_pretty(&file).map_err(Failure::internal)? + "\n";
         std::fs::create_dir_all(results.join(&bench.method)).map_err(Failure::input)?;
         write_atomic(&path, text.as_bytes(), "results").map_err(Failure::input)?;
-        eprintln!("evidence: {}", path.display());
+        terminal::say(format_args!("evidence: {}", path.display()));
     }
     Ok(EXIT_DONE)
 }
@@ -50,16 +45,20 @@ fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> R
         .filter(|work| bench.only.as_deref().is_none_or(|text| work.name.contains(text)))
         .collect();
     if wanted.is_empty() {
-        let names: Vec<&str> = works.iter().map(|work| work.name.as_str()).collect();
-        return Err(
-            Failure::input("no work has that in its name").hint(format!("there is {}", names.join(", ")))
-        );
+        let names: Vec<String> = works.iter().map(|work| format!("`{}`", work.name)).collect();
+        let text = bench.only.as_deref().unwrap_or_default();
+        return Err(Failure::input(format!("no work of this bench has `{text}` in its name"))
+            .hint(format!("there is {}", names.join(", "))));
     }
     let mut rows = Vec::new();
     for work in wanted {
-        eprintln!("{}", work.name);
+        terminal::say(&work.name);
         let row = time_one(method, work, bench, common)?;
-        eprint!("{}", line(&row));
+        if common.json {
+            terminal::say(line(&row).trim_end());
+        } else {
+            terminal::print(&line(&row))?;
+        }
         rows.push(row);
     }
     Ok(rows)
@@ -75,11 +74,15 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
     let mut ours_process = Contestant::start(&mut ours_command).map_err(Failure::internal)?;
     let mut peer_process = work.peer.and_then(|_| {
         let started = Contestant::start(&mut peer_command(method, bench));
-        started.map_err(|error| eprintln!("no peer here: {error}\nhint: {}", setup_hint(method))).ok()
+        started
+            .map_err(|error| {
+                terminal::say(format_args!("no peer here: {error}\nhint: {}", setup_hint(method)))
+            })
+            .ok()
     });
     let (mut ours, mut peer): (Vec<Reply>, Vec<Reply>) = (Vec::new(), Vec::new());
     let mut absent = None;
-    for pair in 0..bench.pairs {
+    for pair in 0..bench.pairs.get() {
         for turn in [pair % 2, 1 - pair % 2] {
             if turn == 0 {
                 ours.push(ours_process.ask(&work.request).map_err(Failure::internal)?);
@@ -95,7 +98,7 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
         }
     }
     if let Some(error) = absent {
-        eprintln!("no peer for this work: {error}\nhint: {}", setup_hint(method));
+        terminal::say(format_args!("no peer for this work: {error}\nhint: {}", setup_hint(method)));
     }
     let complete = peer.len() == ours.len();
     let (agree, note) = (work.compare)(&ours[0].answer, complete.then(|| &peer[0].answer));
@@ -161,5 +164,6 @@ fn line(row: &Row) -> String {
         Some(false) => " · DIFFER",
         None => "",
     };
-    format!("{}: {ours}{peer} ({} pairs){agree} · {}\n", row.work, row.pairs, row.note)
+    let pairs = format!("{} pair{}", row.pairs, if row.pairs == 1 { "" } else { "s" });
+    format!("{}: {ours}{peer} ({pairs}){agree} · {}\n", row.work, row.note)
 }

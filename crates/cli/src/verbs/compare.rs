@@ -45,7 +45,13 @@ pub(crate) fn execute(compare: &Compare, common: &Common) -> Result<i32, Failure
         for (name, claim) in [("left", left), ("right", right)] {
             text.push_str(&match claim {
                 Some(claim) => {
-                    format!("    {name:5}  {} {}\n", terminal::verdict(claim.verdict, 12), numbers(claim))
+                    let scope = format!("({})", claim.scope);
+                    let line = format!(
+                        "    {name:5}  {} {scope:11} {}",
+                        terminal::verdict(claim.verdict, 12),
+                        numbers(claim)
+                    );
+                    line.trim_end().to_owned() + "\n"
                 }
                 None => format!("    {name:5}  absent\n"),
             });
@@ -74,13 +80,13 @@ fn find<'a>(verdict: &'a VerdictFile, id: &str) -> Option<&'a Judgement> {
     verdict.claims.iter().find(|claim| claim.id == id)
 }
 
+const HINT: &str = "give a run directory, a verdict.json or a file of results/";
+
 /// A verdict from a run directory, its `verdict.json`, or an evidence file.
 fn read(path: &Path) -> Result<VerdictFile, Failure> {
     let file = if path.is_dir() { path.join("verdict.json") } else { path.to_path_buf() };
-    let bytes = std::fs::read(&file).map_err(|error| {
-        Failure::input(format!("{}: {error}", file.display()))
-            .hint("give a run directory, a verdict.json or a file of results/")
-    })?;
+    let bytes = std::fs::read(&file)
+        .map_err(|error| Failure::input(format!("{}: {error}", file.display())).hint(HINT))?;
     serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::input(format!("{} is not a verdict: {error}", file.display())))
+        .map_err(|error| Failure::input(format!("{} is not a verdict: {error}", file.display())).hint(HINT))
 }

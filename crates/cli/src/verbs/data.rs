@@ -48,7 +48,7 @@ fn list(common: &Common) -> Result<i32, Failure> {
         ));
     }
     terminal::print(&text)?;
-    eprintln!("data directory: {}", directory.root().display());
+    terminal::say(format_args!("data directory: {}", directory.root().display()));
     Ok(EXIT_DONE)
 }
 

@@ -9,19 +9,18 @@ use crate::terminal;
 pub(crate) fn execute(man: &Man) -> Result<i32, Failure> {
     let mut program = Arguments::command();
     program.build();
-    let command = match &man.verb {
-        None => program,
-        Some(verb) => match program.find_subcommand(verb) {
-            Some(found) => found.clone(),
-            None => {
-                return Err(
-                    Failure::input(format!("there is no verb `{verb}`")).hint("`backstitch help` lists them")
-                );
-            }
-        },
-    };
+    let mut command = &program;
+    for verb in &man.verbs {
+        command = command.find_subcommand(verb).ok_or_else(|| {
+            Failure::input(format!(
+                "`{}` has no verb `{verb}`",
+                command.get_bin_name().unwrap_or("backstitch")
+            ))
+            .hint("`backstitch help` lists the verbs")
+        })?;
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(Failure::internal)?;
+    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(Failure::internal)?;
     terminal::print(&String::from_utf8_lossy(&page))?;
     Ok(EXIT_DONE)
 }

@@ -17,7 +17,8 @@ pub(crate) fn execute(plan: &Plan, common: &Common) -> Result<i32, Failure> {
     let mut threads = 1;
     for name in &plan.methods {
         let method = verbs::method(name)?;
-        let (run, directory) = verbs::reproduce::prepare(method, &plan.design, common, None)?;
+        let run = verbs::reproduce::resolve(method, &plan.design, common, None)?;
+        let (directory, _guard) = verbs::reproduce::open(&run, &plan.design)?;
         threads = run.threads;
         let mut cells = BTreeMap::new();
         for cell in run.cells(method.study)? {
@@ -37,7 +38,7 @@ pub(crate) fn execute(plan: &Plan, common: &Common) -> Result<i32, Failure> {
     let PlanFormat::Snakemake = plan.format;
     terminal::print(&snakefile(&runs, threads)?)?;
     for run in runs.keys() {
-        eprintln!("planned: {run}");
+        terminal::say(format_args!("planned: {run}"));
     }
     Ok(EXIT_DONE)
 }

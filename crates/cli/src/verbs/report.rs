@@ -21,15 +21,13 @@ pub(crate) fn execute(report: &Report, common: &Common) -> Result<i32, Failure> 
 }
 
 fn one(path: &Path, common: &Common) -> Result<i32, Failure> {
-    let directory = run_at(path)?;
-    let run = directory.read_run()?;
-    let method = super::method(&run.method)?;
+    let (directory, run, method) = run_at(path)?;
     let verdict = conclude(method, &run, &directory, &BTreeMap::new())?;
     if common.json {
         terminal::print_json(&verdict)?;
     } else {
         terminal::print(&summary(&run, &verdict))?;
-        eprintln!("report: {}", directory.path().join("report.html").display());
+        terminal::say(format_args!("report: {}", directory.path().join("report.html").display()));
     }
     Ok(EXIT_DONE)
 }
@@ -40,7 +38,7 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
         let verdict = match directory.read_verdict() {
             Ok(verdict) => verdict,
             Err(error) => {
-                eprintln!("warning: skipped: {error}");
+                terminal::say(format_args!("warning: skipped: {error}"));
                 continue;
             }
         };
@@ -64,8 +62,9 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
     for row in &rows {
         for claim in &row.verdict.claims {
             let stale = if row.stale { " (stale)" } else { "" };
+            let scope = format!("({})", claim.scope);
             text.push_str(&format!(
-                "{:18} {:6} {} {}{stale}\n",
+                "{:18} {:6} {} {scope:11} {}{stale}\n",
                 row.verdict.method,
                 row.verdict.scale.name(),
                 terminal::verdict(claim.verdict, 12),
@@ -74,7 +73,7 @@ fn all(runs: &Path, common: &Common) -> Result<i32, Failure> {
         }
     }
     terminal::print(&text)?;
-    eprintln!("scoreboard: {}", path.display());
+    terminal::say(format_args!("scoreboard: {}", path.display()));
     Ok(EXIT_DONE)
 }
 

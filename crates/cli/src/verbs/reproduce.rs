@@ -1,6 +1,7 @@
 //! `backstitch reproduce`: resolve the run, run its cells, judge, report.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +9,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use backstitch_claim::harness::{Event, run_cells};
-use backstitch_claim::{Choices, Judgement, Run, RunDirectory, Scale, Verdict, VerdictFile, report, results};
+use backstitch_claim::{
+    Choices, Judgement, Run, RunDirectory, RunError, Scale, Verdict, VerdictFile, report, results,
+};
 use backstitch_studies::{METHODS, Method};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -31,39 +34,39 @@ pub(crate) fn execute(reproduce: &Reproduce, common: &Common) -> Result<i32, Fai
     let mut verdicts = Vec::new();
     let mut crashed = false;
     for method in methods {
-        let (run, directory) = prepare(method, &reproduce.design, common, reproduce.jobs.map(usize::from))?;
+        let run = resolve(method, &reproduce.design, common, reproduce.jobs.map(usize::from))?;
         if reproduce.record.is_some() && !(run.recorded && run.scale != Scale::Smoke) {
             return Err(Failure::input(
                 "--record takes the recorded configuration at scale quick or paper only",
             )
             .hint("leave --set, --seeds, --seed and --data away"));
         }
-        let _guard = directory.lock()?;
+        let (directory, _guard) = open(&run, &reproduce.design)?;
         let failures = run_all(method, &run, &directory, reproduce.jobs.map(usize::from), common)?;
         crashed |= !failures.is_empty();
         let verdict = conclude(method, &run, &directory, &failures)?;
         if let Some(folder) = &reproduce.record {
             let path = results::record(folder, &run, &verdict, cell_seconds(&run, &directory, method))?;
-            eprintln!("evidence: {}", path.display());
+            terminal::say(format_args!("evidence: {}", path.display()));
         }
         if common.json {
             terminal::print_json(&verdict)?;
         } else {
             terminal::print(&summary(&run, &verdict))?;
-            eprintln!("report: {}", directory.path().join("report.html").display());
+            terminal::say(format_args!("report: {}", directory.path().join("report.html").display()));
         }
         verdicts.push(verdict);
     }
     Ok(if crashed { EXIT_INTERNAL } else { exit_code(&verdicts) })
 }
 
-/// Resolves a run and makes or finds its directory.
-pub(crate) fn prepare(
+/// Resolves what is to be run, and touches nothing.
+pub(crate) fn resolve(
     method: &Method,
     design: &Design,
     common: &Common,
     jobs: Option<usize>,
-) -> Result<(Run, RunDirectory), Failure> {
+) -> Result<Run, Failure> {
     let choices = Choices {
         set: design.set.clone(),
         seeds: design.seeds,
@@ -73,10 +76,21 @@ pub(crate) fn prepare(
         arguments: provenance::command_line(),
         provenance: provenance::here(),
     };
-    let run = Run::resolve(method.study, design.scale.into(), choices)?;
-    let directory = RunDirectory::of(&run, Path::new("runs"), design.out.as_deref(), design.fresh);
-    directory.open(&run)?;
-    Ok((run, directory))
+    Run::resolve(method.study, design.scale.into(), choices).map_err(|error| {
+        let changed = matches!(error, RunError::Configuration(_)) && !design.set.is_empty();
+        let hint = "look at what --set changes; the `run.json` of a run shows every key and its value";
+        Failure::from(error).maybe_hint(changed.then(|| hint.into()))
+    })
+}
+
+/// Makes or finds the directory of a run and takes it until the guard is dropped.
+pub(crate) fn open(run: &Run, design: &Design) -> Result<(RunDirectory, File), Failure> {
+    let directory = RunDirectory::of(run, Path::new("runs"), design.out.as_deref(), design.fresh);
+    // Whoever is at work there keeps their run.json; a folder that is no run does not even get a lock.
+    let taken = directory.path().join("run.json").exists().then(|| directory.lock()).transpose()?;
+    directory.open(run)?;
+    let guard = taken.map_or_else(|| directory.lock(), Ok)?;
+    Ok((directory, guard))
 }
 
 /// Judges what is there, writes the verdict and the report.
@@ -122,8 +136,9 @@ fn run_all(
         command
     };
     let progress = Progress::new(&run.method);
-    let failures =
-        run_cells(method.study, run, directory, jobs_of(jobs), &command, &|event| progress.tell(event))?;
+    // More jobs than cells would be threads that have nothing to do, and some number of them cannot be made.
+    let jobs = jobs_of(jobs).min(run.cells(method.study)?.len());
+    let failures = run_cells(method.study, run, directory, jobs, &command, &|event| progress.tell(event))?;
     progress.finish();
     Ok(failures)
 }
@@ -173,7 +188,12 @@ impl Progress {
                 match &self.bar {
                     Some(bar) => bar.inc(1),
                     None if terminal::verbose() || counts.0 == counts.1 || counts.0.is_multiple_of(25) => {
-                        eprintln!("[{}/{}] {id} {:.2} s", counts.0, counts.1, time.as_secs_f64());
+                        terminal::say(format_args!(
+                            "[{}/{}] {id} {:.2} s",
+                            counts.0,
+                            counts.1,
+                            time.as_secs_f64()
+                        ));
                     }
                     None => {}
                 }
@@ -185,7 +205,7 @@ impl Progress {
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => terminal::say(line),
         }
     }
 

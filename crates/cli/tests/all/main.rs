@@ -1,6 +1,15 @@
-//! All integration tests of this crate, one binary.
-#![expect(clippy::unwrap_used, reason = "tests")]
+//! All integration tests of this crate, one binary: they call the built `backstitch` as a user does.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
+mod exit_codes;
 mod generated;
 #[cfg(unix)]
 mod kill;
+mod reproduce;
+mod run_topo;
+mod sandbox;
+mod schemas;
+mod snapshot;
+mod streams;
+mod verbs;
