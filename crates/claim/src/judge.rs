@@ -255,13 +255,7 @@ impl Court<'_> {
         }
         let Ok(interval) = subject else { return (Verdict::Vacuous, None) };
         match compare(interval, claim) {
-            Verdict::Fails if matches!(claim.statistic, Statistic::Identity { .. }) => {
-                (Verdict::Fails, Some("the largest residual exceeds the tolerance".into()))
-            }
-            Verdict::Fails if interval.lower > 0.0 => {
-                (Verdict::Fails, Some("an effect is there, but below the margin".into()))
-            }
-            Verdict::Fails => (Verdict::Fails, Some("no effect in the claimed direction".into())),
+            Verdict::Fails => (Verdict::Fails, Some(failure(interval, &claim.statistic).into())),
             verdict => (verdict, None),
         }
     }
@@ -388,6 +382,19 @@ impl Court<'_> {
             return Err(Obstacle::Missing(format!("`{id}` did not measure {}", metric.name)));
         }
         Ok(values)
+    }
+}
+
+/// Whether what is claimed is absent, or there but too small.
+fn failure(interval: &interval::Interval, statistic: &Statistic) -> &'static str {
+    match statistic {
+        Statistic::Identity { .. } => "the largest residual exceeds the tolerance",
+        Statistic::ExactBinomial { .. } if interval.estimate > 0.5 => {
+            "true of most runs, but of fewer than claimed"
+        }
+        Statistic::ExactBinomial { .. } => "not true of most runs",
+        _ if interval.lower > 0.0 => "an effect is there, but below the margin",
+        _ => "no effect in the claimed direction",
     }
 }
 
