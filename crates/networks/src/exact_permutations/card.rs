@@ -5,7 +5,7 @@ use backstitch_claim::{Card, OfficialCode};
 /// What stands beside the shelf row.
 pub const CARD: Card = Card {
     id: "exact-permutations",
-    authors: "AUTHORS",
+    authors: "Giapitzakis, George and Back de Luca, Artur and Fountoulakis, Kimon",
     venue: None,
     official_code: Some(OfficialCode { repository: "opallab/permlearn", licence: "MIT" }),
     summary: "Say how many networks to average so that a permutation of bits, learned from the basis vectors only, is exact.",

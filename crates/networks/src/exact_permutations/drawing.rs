@@ -64,8 +64,11 @@ pub fn draw(curves: &[Curve]) -> String {
     );
     for (place, curve) in curves.iter().enumerate() {
         let colour = COLOURS[place % COLOURS.len()];
-        let line: String =
-            curve.points.iter().map(|&(bits, models)| format!("{:.1},{:.1} ", x(bits), y(models as f64))).collect();
+        let line: String = curve
+            .points
+            .iter()
+            .map(|&(bits, models)| format!("{:.1},{:.1} ", x(bits), y(models as f64)))
+            .collect();
         let height = TOP + 16.0 + 20.0 * place as f64;
         let _ = writeln!(
             svg,

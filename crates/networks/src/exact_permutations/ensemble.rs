@@ -92,13 +92,16 @@ impl Ensemble {
     /// [`Error::Length`] if the matrix has another shape.
     pub fn correct(&self, averages: &Matrix) -> Result<Vec<bool>, Error> {
         if (averages.rows(), averages.columns()) != (self.inputs.len(), self.length) {
-            return Err(Error::Length { input: averages.rows(), found: averages.columns(), length: self.length });
+            return Err(Error::Length {
+                input: averages.rows(),
+                found: averages.columns(),
+                length: self.length,
+            });
         }
         Ok((0..self.inputs.len())
             .map(|input| {
                 let cut = self.predictions[input].threshold;
-                (0..self.length)
-                    .all(|bit| (averages[(input, bit)] > cut) == self.inputs[input].has(bit))
+                (0..self.length).all(|bit| (averages[(input, bit)] > cut) == self.inputs[input].has(bit))
             })
             .collect())
     }
@@ -138,9 +141,7 @@ fn check(parameters: &Parameters, inputs: &[Input]) -> Result<(), Error> {
     }
     match inputs.iter().position(|input| input.length() != parameters.length) {
         None => Ok(()),
-        Some(input) => {
-            Err(Error::Length { input, found: inputs[input].length(), length: parameters.length })
-        }
+        Some(input) => Err(Error::Length { input, found: inputs[input].length(), length: parameters.length }),
     }
 }
 

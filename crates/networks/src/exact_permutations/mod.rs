@@ -238,6 +238,15 @@ impl ExactPermutations {
         Network::train(&self.parameters, settings, stream)
     }
 
+    /// Trains one real network for exactly [`NetworkParameters::steps`] steps; the tolerance is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`].
+    pub fn train_steps(&self, settings: &NetworkParameters, stream: &mut Stream) -> Result<Network, Error> {
+        settings.validate()?;
+        Ok(Network::train_steps(&self.parameters, settings, stream))
+    }
+
     /// Trains `models` real networks and averages their outputs on the inputs, which are divided by the root of their
     /// number of ones unless `normalise` is false.
     ///

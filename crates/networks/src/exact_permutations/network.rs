@@ -56,6 +56,20 @@ impl Network {
         Ok(Self { hidden: descent.hidden, readout: descent.readout, steps, residual })
     }
 
+    /// Takes exactly the given number of steps, whatever the training error.
+    pub(super) fn train_steps(
+        parameters: &Parameters,
+        settings: &NetworkParameters,
+        stream: &mut Stream,
+    ) -> Self {
+        let mut descent = Descent::new(parameters, settings, stream);
+        for _ in 0..settings.steps {
+            descent.step();
+        }
+        let residual = descent.residual();
+        Self { hidden: descent.hidden, readout: descent.readout, steps: settings.steps, residual }
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> usize {
         self.steps

@@ -23,11 +23,7 @@ pub struct NumericPrediction {
 ///
 /// # Errors
 /// [`Error::Length`] if an input has another length, and what [`Parameters::validate`] refuses.
-pub fn solve(
-    parameters: &Parameters,
-    inputs: &[Input],
-    normalise: bool,
-) -> Result<NumericPrediction, Error> {
+pub fn solve(parameters: &Parameters, inputs: &[Input], normalise: bool) -> Result<NumericPrediction, Error> {
     parameters.validate()?;
     let k = parameters.length;
     for (input, found) in inputs.iter().enumerate() {
@@ -35,7 +31,8 @@ pub fn solve(
             return Err(Error::Length { input, found: found.length(), length: k });
         }
     }
-    let train: Vec<Vec<f64>> = (0..k).map(|i| (0..k).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    let train: Vec<Vec<f64>> =
+        (0..k).map(|i| (0..k).map(|j| f64::from(u8::from(i == j))).collect()).collect();
     let test: Vec<Vec<f64>> = inputs
         .iter()
         .map(|input| {

@@ -134,10 +134,5 @@ pub(super) fn probability(name: &'static str, value: f64, way_out: &'static str)
     if value > 0.0 && value < 1.0 {
         return Ok(());
     }
-    Err(Error::Parameter {
-        name,
-        value: value.to_string(),
-        allowed: "above 0 and below 1".into(),
-        way_out,
-    })
+    Err(Error::Parameter { name, value: value.to_string(), allowed: "above 0 and below 1".into(), way_out })
 }

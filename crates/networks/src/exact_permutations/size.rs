@@ -32,12 +32,14 @@ pub(super) fn ln_error(parameters: &Parameters, ones: usize, models: f64) -> f64
         ln_upper_tail((prediction.threshold - prediction.off) / deviation),
     );
     let (m, rest) = (ones as f64, (parameters.length - ones) as f64);
-    let first_order = ln_add(m.ln() + on_tail, if rest > 0.0 { rest.ln() + off_tail } else { f64::NEG_INFINITY });
+    let first_order =
+        ln_add(m.ln() + on_tail, if rest > 0.0 { rest.ln() + off_tail } else { f64::NEG_INFINITY });
     // Below this, 1 − Π(1 − q) is Σq to rounding, and Σq may be too small for a float.
     if first_order < -40.0 {
         return first_order;
     }
-    let right = m * (-on_tail.exp()).ln_1p() + if rest > 0.0 { rest * (-off_tail.exp()).ln_1p() } else { 0.0 };
+    let right =
+        m * (-on_tail.exp()).ln_1p() + if rest > 0.0 { rest * (-off_tail.exp()).ln_1p() } else { 0.0 };
     (-right.exp_m1()).ln()
 }
 

@@ -41,7 +41,11 @@ mod tests {
             (30.0, 4.906_713_927_148_764e-198),
         ] {
             let ours = ln_upper_tail(z);
-            assert!((ours - f64::ln(tail)).abs() < 1e-12 * ours.abs().max(1.0), "{z}: {ours} against {}", tail.ln());
+            assert!(
+                (ours - f64::ln(tail)).abs() < 1e-12 * ours.abs().max(1.0),
+                "{z}: {ours} against {}",
+                tail.ln()
+            );
         }
         assert_eq!(ln_upper_tail(f64::INFINITY), f64::NEG_INFINITY);
     }

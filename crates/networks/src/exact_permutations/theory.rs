@@ -80,7 +80,10 @@ fn covariance_of_counts(parameters: &Parameters, ones: usize, other_ones: usize,
     let (near, other_near) = (features(1.0 / m.sqrt()), features(1.0 / n.sqrt()));
     // Sum over training inputs of a weight that depends on membership times another.
     let sum = |on: f64, off: f64, other_on: f64, other_off: f64| {
-        both * on * other_on + (m - both) * on * other_off + (n - both) * off * other_on + neither * off * other_off
+        both * on * other_on
+            + (m - both) * on * other_off
+            + (n - both) * off * other_on
+            + neither * off * other_off
     };
     let total = m * on + (k - m) * off;
     let other_total = n * other_on + (k - n) * other_off;

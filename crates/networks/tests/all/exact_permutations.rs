@@ -2,7 +2,8 @@
 
 use backstitch_networks::Error;
 use backstitch_networks::exact_permutations::{
-    Coverage, Curve, ExactPermutations, Input, Parameters, Parametrisation, Permutation, Rounding, draw, solve,
+    Coverage, Curve, ExactPermutations, Input, Parameters, Parametrisation, Permutation, Rounding, draw,
+    solve,
 };
 use backstitch_numerics::{Matrix, Stream};
 use proptest::prelude::*;
@@ -92,9 +93,13 @@ fn the_midpoint_needs_fewer_models() {
     for parametrisation in BOTH {
         for length in [3, 8, 20, 60, 300] {
             for coverage in [Coverage::Ones(2), Coverage::Ones(length / 2 + 1), Coverage::All] {
-                let models = |rounding| method(length, parametrisation, rounding).models(coverage, 0.01).unwrap();
+                let models =
+                    |rounding| method(length, parametrisation, rounding).models(coverage, 0.01).unwrap();
                 let (zero, midpoint) = (models(Rounding::Zero), models(Rounding::Midpoint));
-                assert!(midpoint <= zero, "{parametrisation:?} {length} {coverage:?}: {midpoint} against {zero}");
+                assert!(
+                    midpoint <= zero,
+                    "{parametrisation:?} {length} {coverage:?}: {midpoint} against {zero}"
+                );
             }
         }
     }

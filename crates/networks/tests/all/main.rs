@@ -3,5 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
 mod exact_permutations;
-// mod exact_permutations_networks;
-// mod exact_permutations_vectors;
+mod exact_permutations_networks;
+mod exact_permutations_vectors;
