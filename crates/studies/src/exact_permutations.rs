@@ -215,7 +215,7 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "ntk-at-most-linearithmic",
-        sentence: "The number of models for 90 % of the inputs with two ones grows no faster than the power 1.3 of the bits (k log k has 1.2 to 1.3 here)",
+        sentence: "The number of models for 90 % of the inputs with two ones grows no faster than the power 1.3 of the bits (k log 10k has 1.2 here)",
         source: "abstract: linearithmic dependence for a single input",
         published: None,
         scope: Scope::Reduced,
@@ -455,7 +455,7 @@ fn configuration(scale: Scale) -> Value {
         share: 0.9,
         most_models: 20_000,
         error: 0.01,
-        network: NetworkParameters::default(),
+        network: NetworkParameters { width: 2_048, ..NetworkParameters::default() },
         networks: 40,
         trained_bits: 8,
         trained_all_bits: 6,
