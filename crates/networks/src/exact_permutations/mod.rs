@@ -197,14 +197,10 @@ impl ExactPermutations {
                 way_out: "average at least one network",
             });
         }
-        let models = models as f64;
-        match coverage {
-            Coverage::Ones(ones) => {
-                self.check_ones(ones)?;
-                Ok(size::ln_error(&self.parameters, ones, models).exp())
-            }
-            Coverage::All => Ok(size::ln_error_of_all(&self.parameters, models).exp()),
+        if let Coverage::Ones(ones) = coverage {
+            self.check_ones(ones)?;
         }
+        Ok(size::ln_error(&self.parameters, coverage, models as f64).exp())
     }
 
     /// The smallest number of models whose average is wrong with probability at most `error`: exact for one input, by the

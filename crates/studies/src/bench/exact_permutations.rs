@@ -27,7 +27,7 @@ const STEPS: usize = 500;
 fn works(_: &Path) -> Result<Vec<Work>, String> {
     let theory = |peer: &'static str| Work {
         name: format!(
-            "kernels, means, variances and numbers of models, 20 bits, 1 to 20 ones, beside {peer}"
+            "kernels, means, variances and numbers of models, 20 bits, 2 to 20 ones, beside {peer}"
         ),
         peer: Some(peer),
         request: json!({"peer": peer, "work": "theory", "length": 20, "error": ERROR, "repeat": 5}),
