@@ -36,28 +36,221 @@ pub struct PublicFile {
 }
 
 /// All public sets.
-pub const CATALOGUE: &[PublicSet] = &[PublicSet {
-    name: "sachs",
-    title: "Protein signalling in human immune cells: levels of 11 proteins in 7,466 cells, and the accepted graph",
+pub const CATALOGUE: &[PublicSet] = &[
+    PublicSet {
+        name: "sachs",
+        title: "Protein signalling in human immune cells: levels of 11 proteins in 7,466 cells, and the accepted graph",
+        files: &[
+            PublicFile {
+                path: "causal/sachs/sachs.2005.continuous.txt",
+                origin: "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets/a23adc349a23fc34d258193b45c60522ca6355b4/real/sachs/data/sachs.2005.continuous.txt",
+                sha256: "a488589b0f021b2a261ff2c696a908c6823051b0d98693e0fa0e78bb12097063",
+                bytes: 661_897,
+            },
+            PublicFile {
+                path: "causal/sachs/sachs.2005.ground.truth.graph.txt",
+                origin: "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets/a23adc349a23fc34d258193b45c60522ca6355b4/real/sachs/ground.truth/sachs.2005.ground.truth.graph.txt",
+                sha256: "2406ec0f9cd34bcbcd33fb74282386232330a630dba68c0f2d01a0d985a652b9",
+                bytes: 391,
+            },
+        ],
+        licence: "CC0-1.0",
+        citation: "K. Sachs, O. Perez, D. Pe'er, D. A. Lauffenburger, G. P. Nolan: Causal protein-signaling networks \
+                   derived from multiparameter single-cell data. Science 308 (2005), 523-529",
+        used_by: &["topo"],
+    },
+    PERMLEARN,
+];
+
+/// One file per input length k = 2 … 30, in this order.
+const PERMLEARN: PublicSet = PublicSet {
+    name: "permlearn",
+    title: "Recorded experiment: networks averaged until 90 % of test inputs are permuted exactly, for 2 to 30 bits",
     files: &[
-        PublicFile {
-            path: "causal/sachs/sachs.2005.continuous.txt",
-            origin: "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets/a23adc349a23fc34d258193b45c60522ca6355b4/real/sachs/data/sachs.2005.continuous.txt",
-            sha256: "a488589b0f021b2a261ff2c696a908c6823051b0d98693e0fa0e78bb12097063",
-            bytes: 661_897,
-        },
-        PublicFile {
-            path: "causal/sachs/sachs.2005.ground.truth.graph.txt",
-            origin: "https://raw.githubusercontent.com/cmu-phil/example-causal-datasets/a23adc349a23fc34d258193b45c60522ca6355b4/real/sachs/ground.truth/sachs.2005.ground.truth.graph.txt",
-            sha256: "2406ec0f9cd34bcbcd33fb74282386232330a630dba68c0f2d01a0d985a652b9",
-            bytes: 391,
-        },
+        recorded(
+            "permutations/experiment_1/2/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/2/0/results.csv",
+            "4297ca070f38f2dd586f424e7156889dc69587a61d1cb58194dc24ae6d31f4fb",
+            26,
+        ),
+        recorded(
+            "permutations/experiment_1/3/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/3/0/results.csv",
+            "f9e2d12f7363a46329c8dc5526d44610935967ba9c77177973bd4d2df44de8a6",
+            68,
+        ),
+        recorded(
+            "permutations/experiment_1/4/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/4/0/results.csv",
+            "fd50507b70aed6943756004b829beeea7ec144f7bf0cdc85dba410b7faa45a96",
+            405,
+        ),
+        recorded(
+            "permutations/experiment_1/5/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/5/0/results.csv",
+            "e1c668a38baf523db195e215601edefc2d8b4d51a8efd0eefdf28c5e5308e505",
+            1_826,
+        ),
+        recorded(
+            "permutations/experiment_1/6/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/6/0/results.csv",
+            "00e5cc70795f5a3535e4f90a3ac30fe9b8bf193d736eb20c41ddccc3cf3e53be",
+            1_462,
+        ),
+        recorded(
+            "permutations/experiment_1/7/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/7/0/results.csv",
+            "3e7b38e5d6539e1fb386cea1b2ccf57fa51526fe8abf36dfc25b004540a8ab3a",
+            1_254,
+        ),
+        recorded(
+            "permutations/experiment_1/8/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/8/0/results.csv",
+            "1618da7357e551a8b5a5c6af98edf0a75d4fe7813e4ded726c2ba9b471588f06",
+            1_716,
+        ),
+        recorded(
+            "permutations/experiment_1/9/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/9/0/results.csv",
+            "dc4deaa7697a723cecc07f73d5bc269713e452fcc5f0b7b315da039b8e36e542",
+            1_551,
+        ),
+        recorded(
+            "permutations/experiment_1/10/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/10/0/results.csv",
+            "9a48fc922df3cf0f4aaf0f16a50d9533c446e65289f32a1e3f64ec817fd13da1",
+            3_011,
+        ),
+        recorded(
+            "permutations/experiment_1/11/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/11/0/results.csv",
+            "09b3a1f812f2c7e0e5ac8929fda773be0b9bb994ae9e77539bf4e6cc626d4b49",
+            3_019,
+        ),
+        recorded(
+            "permutations/experiment_1/12/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/12/0/results.csv",
+            "3d4e5ab7b612f2912deb50b9903391071fa2bb288dd38d3d587ec3f749fb5a2a",
+            2_670,
+        ),
+        recorded(
+            "permutations/experiment_1/13/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/13/0/results.csv",
+            "a02114625ebd11648227518154d37e2852b5222ca39763735f79c872d8f90062",
+            3_070,
+        ),
+        recorded(
+            "permutations/experiment_1/14/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/14/0/results.csv",
+            "64ec6ae6a1c56f1b71b845c87fbc677499dafc289705abc896410e31dfb1f896",
+            2_410,
+        ),
+        recorded(
+            "permutations/experiment_1/15/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/15/0/results.csv",
+            "1218f05387ca978ad76e7ab5b46a06403ed7b90db0d0ce5e803a00adb37f92ae",
+            4_487,
+        ),
+        recorded(
+            "permutations/experiment_1/16/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/16/0/results.csv",
+            "21403571b55cb02b173eff53432ab2a2cbba81c13a369ed15141c949786617ca",
+            3_834,
+        ),
+        recorded(
+            "permutations/experiment_1/17/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/17/0/results.csv",
+            "d600e205feba80626044b6ebe50677215f588dafabc81fd492e44819aed44425",
+            4_539,
+        ),
+        recorded(
+            "permutations/experiment_1/18/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/18/0/results.csv",
+            "3185a3412928dd1d9336140a583ff0cb6335708d45711db50f2ba2bed318b253",
+            4_527,
+        ),
+        recorded(
+            "permutations/experiment_1/19/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/19/0/results.csv",
+            "2fa46dfc72be2868769e23ed9f7a5c12b6262cf58c607696dbba54604751d486",
+            4_622,
+        ),
+        recorded(
+            "permutations/experiment_1/20/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/20/0/results.csv",
+            "696bbdc3f7243a68ea126ca6b3bd63bca993540eb19d02912d40fb577e58a0a5",
+            5_143,
+        ),
+        recorded(
+            "permutations/experiment_1/21/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/21/0/results.csv",
+            "f6550fd9e1b254bb9371d7863c2eebed166986f8a9d4aa6e26a0bc4bfa487350",
+            5_683,
+        ),
+        recorded(
+            "permutations/experiment_1/22/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/22/0/results.csv",
+            "5e8a7e92fa81cac435d5de894bb5c27aa190e0e2f81a54ffc92644ce02a3bc36",
+            5_541,
+        ),
+        recorded(
+            "permutations/experiment_1/23/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/23/0/results.csv",
+            "adc8f4c9492850eb86d66b7210f86520be49c28c55e23b962d8a1166d795bc00",
+            5_315,
+        ),
+        recorded(
+            "permutations/experiment_1/24/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/24/0/results.csv",
+            "3bf63b6d57f496e680ad73904093aa7f325b08636b3422da5b8b238782835a58",
+            6_485,
+        ),
+        recorded(
+            "permutations/experiment_1/25/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/25/0/results.csv",
+            "76a3803a2907b183aabf55a4220288c0731400657ef086efaddc4b2203ef1f4b",
+            6_784,
+        ),
+        recorded(
+            "permutations/experiment_1/26/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/26/0/results.csv",
+            "c3fad44ad834c1fcf6af34d97605e320e2dbc28253cf14304ad0181d714e98e4",
+            6_793,
+        ),
+        recorded(
+            "permutations/experiment_1/27/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/27/0/results.csv",
+            "6f323411fd5ca29aff35d9ed4b9990ee9e2960a71ae58beaabae938862b5aaed",
+            6_994,
+        ),
+        recorded(
+            "permutations/experiment_1/28/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/28/0/results.csv",
+            "66e920830dd6acb896e8ed81f50e0325880d530b8a3d1c3bf928305d3794e7ba",
+            7_188,
+        ),
+        recorded(
+            "permutations/experiment_1/29/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/29/0/results.csv",
+            "76a08b5d14f31599b361f854a8e68285fccbdb9d322d3aaa137da62f713fb768",
+            7_615,
+        ),
+        recorded(
+            "permutations/experiment_1/30/0/results.csv",
+            "https://raw.githubusercontent.com/opallab/permlearn/8e9957e5e0e591c899ce5dd5df09bfbeadbf667e/results/experiment_1/30/0/results.csv",
+            "3e9c13bd17709cfaa33e3556c1f746cd7e5d769feac009c285727b5be1e9bd7d",
+            7_558,
+        ),
     ],
-    licence: "CC0-1.0",
-    citation: "K. Sachs, O. Perez, D. Pe'er, D. A. Lauffenburger, G. P. Nolan: Causal protein-signaling networks \
-               derived from multiparameter single-cell data. Science 308 (2005), 523-529",
-    used_by: &["topo"],
-}];
+    licence: "MIT",
+    citation: "G. Giapitzakis, A. Back de Luca, K. Fountoulakis: Exact Learning of Permutations for Nonzero Binary Inputs \
+               with Logarithmic Training Size and Quadratic Ensemble Complexity. arXiv 2502.16763 (2025)",
+    used_by: &["exact-permutations"],
+};
+
+const fn recorded(path: &'static str, origin: &'static str, sha256: &'static str, bytes: u64) -> PublicFile {
+    PublicFile { path, origin, sha256, bytes }
+}
 
 /// No public set of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

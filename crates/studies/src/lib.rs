@@ -3,6 +3,8 @@
 //! A study uses only the public API of its method. See `backstitch_claim` for the contract.
 
 pub mod bench;
+#[cfg(feature = "networks")]
+pub mod exact_permutations;
 #[cfg(feature = "statistics")]
 pub mod topo;
 
@@ -25,6 +27,12 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
+    #[cfg(feature = "networks")]
+    Method {
+        card: &backstitch_networks::exact_permutations::CARD,
+        study: &exact_permutations::STUDY,
+        bench: &bench::exact_permutations::BENCH,
+    },
 ];
 
 /// The method of a name, if this build contains it.

@@ -1,5 +1,7 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
+#[cfg(feature = "networks")]
+mod exact_permutations;
 #[cfg(feature = "statistics")]
 mod topo;
 
@@ -14,11 +16,16 @@ pub(crate) enum Method {
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
+    #[cfg(feature = "networks")]
+    #[command(about = backstitch_networks::exact_permutations::CARD.summary)]
+    ExactPermutations(exact_permutations::ExactPermutations),
 }
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
+        #[cfg(feature = "networks")]
+        Method::ExactPermutations(exact) => exact_permutations::execute(&exact, common),
     }
 }
