@@ -168,7 +168,13 @@ impl<'a> CellContext<'a> {
     /// If the file cannot be written.
     pub fn checkpoint<T: Serialize>(&self, step: u64, state: &T) -> Result<(), CellError> {
         let path = self.checkpoint_path();
-        let metrics_bytes = fs::metadata(self.metrics_path()).map_or(0, |metadata| metadata.len());
+        // The metrics must be durable before the checkpoint that counts on them.
+        let metrics_bytes = match fs::File::open(self.metrics_path()) {
+            Ok(file) => file.sync_data().and_then(|()| file.metadata()).map(|metadata| metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| CellError::File(self.metrics_path(), error))?;
         let bytes = serde_json::to_vec(&Checkpoint { step, metrics_bytes, state })
             .map_err(|error| CellError::Failed(format!("checkpoint: {error}")))?;
         write_atomic(&path, &bytes, "checkpoint").map_err(|error| CellError::File(path, error))
@@ -190,8 +196,10 @@ impl<'a> CellContext<'a> {
                     .map_err(|error| CellError::Failed(format!("{}: {error}", path.display())))?,
             ),
         };
-        let keep = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.metrics_bytes);
         let path = self.metrics_path();
+        let there = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.metrics_bytes <= there);
+        let keep = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.metrics_bytes);
         OpenOptions::new()
             .create(true)
             .write(true)

@@ -71,7 +71,12 @@ impl RunDirectory {
         if let Some(out) = out {
             return Self { path: out.to_path_buf() };
         }
-        let (folder, name) = (root.join(&run.method), format!("{}-{}", run.scale.name(), run.key));
+        // Pilots, whose first seed is not 0, must not overwrite the verdict of the evidence.
+        let pilot = match run.seeds.first() {
+            Some(&first) if first > 0 => format!("-from{first}"),
+            _ => String::new(),
+        };
+        let (folder, name) = (root.join(&run.method), format!("{}-{}{pilot}", run.scale.name(), run.key));
         let number_of = |entry: fs::DirEntry| {
             let found = entry.file_name().to_string_lossy().into_owned();
             match found.strip_prefix(&name)? {

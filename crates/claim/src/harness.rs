@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::context::{CellContext, CellError};
+use crate::context::{CellContext, CellError, Measurement};
 use crate::directory::{CELL_SCHEMA, CellResult, RunDirectory, lock, to_json};
 use crate::run::{Run, RunError};
 use crate::study::{Cell, Study};
@@ -203,13 +203,19 @@ pub fn run_cell(study: &Study, directory: &RunDirectory, id: &str) -> Result<(),
     Ok(())
 }
 
-/// A cell must report declared metrics only, and at least one unless it prepares.
-fn check(study: &Study, id: &str, observations: &[crate::context::Measurement]) -> Result<(), CellError> {
-    match observations.iter().find(|measurement| study.metric(&measurement.metric).is_none()) {
-        Some(unknown) => Err(CellError::Failed(format!(
-            "the cell `{id}` reports `{}`, which the study does not declare",
-            unknown.metric
-        ))),
-        None => Ok(()),
+/// A cell must report declared metrics only, and each of them once per item.
+fn check(study: &Study, id: &str, observations: &[Measurement]) -> Result<(), CellError> {
+    let mut seen = BTreeSet::new();
+    for measurement in observations {
+        let metric = &measurement.metric;
+        if study.metric(metric).is_none() {
+            return Err(CellError::Failed(format!(
+                "the cell `{id}` reports `{metric}`, which the study does not declare"
+            )));
+        }
+        if !seen.insert((metric, &measurement.item)) {
+            return Err(CellError::Failed(format!("the cell `{id}` reports `{metric}` twice for one item")));
+        }
     }
+    Ok(())
 }

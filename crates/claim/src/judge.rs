@@ -302,33 +302,52 @@ impl Court<'_> {
 
     fn holds(&self, claim: &Claim, condition: &Precondition) -> Result<bool, Obstacle> {
         let units = self.units(condition.arm, &condition.effect, claim.settings)?;
+        if units.iter().any(|unit| !unit.effect.is_finite()) {
+            return Err(Obstacle::Diverged(format!("a cell of `{}` diverged", condition.arm)));
+        }
         let mean = units.iter().map(|unit| unit.effect).sum::<f64>() / units.len() as f64;
         Ok(mean >= condition.at_least)
     }
 
     /// The effect per seed, setting and item with `arm` as subject.
+    ///
+    /// Subject and other arm must have measured the same items: what one of them left out is missing, not dropped.
     fn units(&self, arm: &str, effect: &Effect, settings: &[&str]) -> Result<Vec<Unit>, Obstacle> {
         let Some(metric) = self.study.metric(effect.metric()) else {
             return Err(Obstacle::Statistic(format!("the study declares no metric `{}`", effect.metric())));
+        };
+        // The infinitely bad value of a metric is the one that pushes the effect down.
+        let better = match effect {
+            Effect::Above { .. } => Better::Higher,
+            Effect::Below { .. } => Better::Lower,
+            Effect::Improvement { .. } => metric.better,
         };
         let mut units = Vec::new();
         for (position, setting) in settings.iter().enumerate() {
             for &seed in self.seeds {
                 let subject = self.values(arm, setting, seed, metric)?;
                 let other = match effect {
-                    Effect::Improvement { over, .. } => Some(self.values(over, setting, seed, metric)?),
+                    Effect::Improvement { over, .. } => {
+                        Some((*over, self.values(over, setting, seed, metric)?))
+                    }
                     _ => None,
                 };
-                for (item, &value) in &subject {
+                if let Some((over, other)) = &other {
+                    let only =
+                        |left: &Values, right: &Values| left.keys().any(|item| !right.contains_key(item));
+                    if only(&subject, other) || only(other, &subject) {
+                        let reason = format!("`{arm}` and `{over}` measured different items at seed {seed}");
+                        return Err(Obstacle::Missing(reason));
+                    }
+                }
+                for (item, value) in &subject {
+                    let value = self.or_worst(arm, *value, metric, better)?;
                     let effect = match (effect, &other) {
                         (Effect::Above { bound, .. }, _) => value - bound,
                         (Effect::Below { bound, .. }, _) => bound - value,
-                        (Effect::Improvement { over, .. }, Some(other)) => {
-                            let Some(&compared) = other.get(item) else {
-                                let item = item.as_deref().unwrap_or("the cell");
-                                return Err(Obstacle::Missing(format!(
-                                    "`{over}` did not measure {item} at seed {seed}"
-                                )));
+                        (Effect::Improvement { .. }, Some((over, other))) => {
+                            let Some(Some(compared)) = other.get(item).copied() else {
+                                return Err(Obstacle::Diverged(format!("`{over}` diverged at seed {seed}")));
                             };
                             match metric.better {
                                 Better::Lower => compared - value,
@@ -347,15 +366,28 @@ impl Court<'_> {
         Ok(units)
     }
 
-    /// The values of one cell by item. A diverged method cell counts as the worst value; any other diverged cell
-    /// makes the claim vacuous.
-    fn values(
+    /// A diverged cell of the method counts as the worst value; a diverged control makes the claim vacuous.
+    fn or_worst(
         &self,
         arm: &str,
-        setting: &str,
-        seed: u64,
+        value: Option<f64>,
         metric: &Metric,
-    ) -> Result<BTreeMap<Option<String>, f64>, Obstacle> {
+        better: Better,
+    ) -> Result<f64, Obstacle> {
+        match (value, self.study.arm(arm).map(|arm| arm.role)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(Role::Method | Role::Ablation)) => Ok(match better {
+                Better::Lower => metric.worst.filter(|_| metric.better == better).unwrap_or(f64::INFINITY),
+                Better::Higher => {
+                    metric.worst.filter(|_| metric.better == better).unwrap_or(f64::NEG_INFINITY)
+                }
+            }),
+            (None, _) => Err(Obstacle::Diverged(format!("a cell of `{arm}` diverged"))),
+        }
+    }
+
+    /// The values of one cell by item; nothing for an item without a finite value.
+    fn values(&self, arm: &str, setting: &str, seed: u64, metric: &Metric) -> Result<Values, Obstacle> {
         let id = Cell::new(arm, setting, seed).id();
         if let Some(reason) = self.missing.get(&id) {
             return Err(Obstacle::Missing(reason.clone()));
@@ -363,20 +395,11 @@ impl Court<'_> {
         let Some(observations) = self.observations.get(&id) else {
             return Err(Obstacle::Missing(format!("this configuration has no cell `{id}`")));
         };
-        let role = self.study.arm(arm).map(|arm| arm.role);
-        let mut values = BTreeMap::new();
+        let mut values = Values::new();
         for observation in
             observations.iter().filter(|observation| observation.measurement.metric == metric.name)
         {
-            let value = match (observation.measurement.value, role) {
-                (Some(value), _) => value,
-                (None, Some(Role::Method | Role::Ablation)) => metric.worst.unwrap_or(match metric.better {
-                    Better::Lower => f64::INFINITY,
-                    Better::Higher => f64::NEG_INFINITY,
-                }),
-                (None, _) => return Err(Obstacle::Diverged(format!("`{id}` diverged"))),
-            };
-            values.insert(observation.measurement.item.clone(), value);
+            values.insert(observation.measurement.item.clone(), observation.measurement.value);
         }
         if values.is_empty() {
             return Err(Obstacle::Missing(format!("`{id}` did not measure {}", metric.name)));
@@ -384,6 +407,9 @@ impl Court<'_> {
         Ok(values)
     }
 }
+
+/// What a cell measured by item; nothing where it diverged.
+type Values = BTreeMap<Option<String>, Option<f64>>;
 
 /// Whether what is claimed is absent, or there but too small.
 fn failure(interval: &interval::Interval, statistic: &Statistic) -> &'static str {

@@ -123,7 +123,10 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
         Some(file) => {
             let edges =
                 read_edges(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
-            Some(adjacency(&edges, names.len()))
+            let truth = adjacency(&edges, names.len());
+            // A truth with a cycle would make the counts ambiguous.
+            topo::topological_order(&truth).map_err(named)?;
+            Some(truth)
         }
         None => None,
     };
@@ -220,7 +223,7 @@ fn summary(
         .collect();
     json!({
         "schema": "backstitch/topo/1",
-        "data": arguments.data,
+        "data": arguments.data.to_string_lossy(),
         "rows": table.values.rows(),
         "columns": names,
         "order": fit.order.iter().map(|&node| &names[node]).collect::<Vec<_>>(),

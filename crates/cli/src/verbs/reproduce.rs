@@ -90,6 +90,8 @@ pub(crate) fn open(run: &Run, design: &Design) -> Result<(RunDirectory, File), F
     let taken = directory.path().join("run.json").exists().then(|| directory.lock()).transpose()?;
     directory.open(run)?;
     let guard = taken.map_or_else(|| directory.lock(), Ok)?;
+    // Another process may have made the directory its own before we had the lock.
+    directory.open(run)?;
     Ok((directory, guard))
 }
 

@@ -42,7 +42,7 @@ impl fmt::Display for Warning {
                 f,
                 "sorting the columns by variance scores within {:.2} % of the order found, so the score alone is no \
                  evidence for the order; try standardised columns with the log-variance score",
-                100.0 * excess
+                100.0 * excess.max(0.0)
             ),
             Self::EqualVariances => write!(
                 f,
