@@ -4,6 +4,8 @@
 
 pub mod bench;
 #[cfg(feature = "statistics")]
+pub mod continual_dp;
+#[cfg(feature = "statistics")]
 pub mod topo;
 
 use backstitch_claim::{Card, Study};
@@ -25,6 +27,12 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
+    #[cfg(feature = "statistics")]
+    Method {
+        card: &backstitch_statistics::continual_dp::CARD,
+        study: &continual_dp::STUDY,
+        bench: &bench::continual_dp::BENCH,
+    },
 ];
 
 /// The method of a name, if this build contains it.

@@ -1,6 +1,8 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
 #[cfg(feature = "statistics")]
+mod continual_dp;
+#[cfg(feature = "statistics")]
 mod topo;
 
 use clap::Subcommand;
@@ -14,11 +16,16 @@ pub(crate) enum Method {
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
+    #[cfg(feature = "statistics")]
+    #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
+    ContinualDp(continual_dp::ContinualDp),
 }
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
+        #[cfg(feature = "statistics")]
+        Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
     }
 }

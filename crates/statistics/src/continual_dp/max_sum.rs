@@ -134,7 +134,11 @@ impl MaxSum {
     pub fn new(parameters: MaxParameters, key: Key) -> Result<Self, Error> {
         let plan = parameters.plan()?;
         let counters = match plan.mechanism {
-            MaxMechanism::Counters => Some(Release::start(parameters.counters(), key.clone())?),
+            MaxMechanism::Counters => {
+                let counters = parameters.counters();
+                let plan = counters.plan()?;
+                Some(Release::start(counters, plan, key.clone()))
+            }
             _ => None,
         };
         let sums = vec![0; parameters.columns];

@@ -51,10 +51,7 @@ impl ContinualDp {
     }
 
     /// Starts a release. A key serves one release: two under the same key share their noise.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`].
-    pub fn start(&self, key: Key) -> Result<Release, Error> {
-        Release::start(self.parameters.clone(), key)
+    pub fn start(&self, key: Key) -> Release {
+        Release::start(self.parameters.clone(), self.plan, key)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::factor::{Exponentials, levels};
 use super::noise::MAX_SCALE;
-use super::privacy::{gaussian_epsilon, gaussian_multiplier, zcdp_epsilon};
+use super::privacy::{gaussian_delta, gaussian_epsilon, gaussian_multiplier, zcdp_epsilon};
 use crate::Error;
 
 /// What is counted.
@@ -125,9 +125,23 @@ impl Plan {
         if self.laplace {
             return (2.0 * self.rho).sqrt().min(converted);
         }
-        let ratio = (2.0 * self.rho).sqrt();
-        let charged = delta - (1.0 + converted.min(700.0).exp()) * draws * distance(self.scale);
-        if charged > 0.0 { gaussian_epsilon(ratio, charged).min(converted) } else { converted }
+        let (ratio, cost) = ((2.0 * self.rho).sqrt(), draws * distance(self.scale));
+        // The charge depends on ε: a rising iteration towards the smallest ε that meets δ with its charge.
+        let mut epsilon = gaussian_epsilon(ratio, delta);
+        for _ in 0..100 {
+            let charged = delta - (1.0 + epsilon.exp()) * cost;
+            if !(charged > 0.0 && epsilon < converted) {
+                return converted;
+            }
+            let next = gaussian_epsilon(ratio, charged);
+            if next <= epsilon * (1.0 + 1e-12) {
+                break;
+            }
+            epsilon = next;
+        }
+        let epsilon = epsilon * (1.0 + 1e-9);
+        let met = gaussian_delta(ratio, epsilon) + (1.0 + epsilon.exp()) * cost <= delta;
+        if met { epsilon.min(converted) } else { converted }
     }
 }
 

@@ -83,8 +83,8 @@ struct Node {
 }
 
 impl Release {
-    pub(crate) fn start(parameters: Parameters, key: Key) -> Result<Self, Error> {
-        let plan = parameters.plan()?;
+    /// `plan` is that of the parameters.
+    pub(crate) fn start(parameters: Parameters, plan: Plan, key: Key) -> Self {
         let counters = match parameters.factor() {
             Some(factor) => {
                 let column = Column {
@@ -106,7 +106,7 @@ impl Release {
             },
         };
         let words = block(&key, 0);
-        Ok(Self { parameters, plan, key, steps: 0, counters, words })
+        Self { parameters, plan, key, steps: 0, counters, words }
     }
 
     /// Continues where [`Release::state`] was taken, with the noise that an uninterrupted release would have used.
@@ -117,7 +117,8 @@ impl Release {
     /// # Errors
     /// [`Error::Parameter`]; [`Error::State`] if the parts of the state do not fit each other.
     pub fn resume(state: State) -> Result<Self, Error> {
-        let mut release = Self::start(state.parameters, state.key)?;
+        let plan = state.parameters.plan()?;
+        let mut release = Self::start(state.parameters, plan, state.key);
         if state.steps > release.parameters.horizon {
             return Err(Error::State("it is beyond its horizon".into()));
         }
