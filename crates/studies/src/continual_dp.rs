@@ -17,7 +17,7 @@ use backstitch_statistics::continual_dp::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 5;
 
 /// The study.
 pub static STUDY: Study = Study {
@@ -315,8 +315,10 @@ struct Configuration {
     long_runs: usize,
     /// T of the first of the five lengths.
     first_length: usize,
-    /// Runs per cell of the maximum, at every length.
+    /// Runs per cell at every length: of the maximum, of the maximum released once, of the running sum.
     maximum_runs: usize,
+    batch_runs: usize,
+    sum_runs: usize,
     tracing_rows: usize,
     tracing_columns: usize,
     audit_horizon: usize,
@@ -331,7 +333,9 @@ fn configuration(scale: Scale) -> Value {
         short_runs: 2000,
         long_runs: 200,
         first_length: 1 << 8,
-        maximum_runs: 4,
+        maximum_runs: 1,
+        batch_runs: 64,
+        sum_runs: 64,
         tracing_rows: 50,
         tracing_columns: 4096,
         audit_horizon: 64,
@@ -344,7 +348,8 @@ fn configuration(scale: Scale) -> Value {
             short_runs: 10,
             long_runs: 5,
             first_length: 4,
-            maximum_runs: 2,
+            batch_runs: 2,
+            sum_runs: 2,
             tracing_rows: 10,
             tracing_columns: 32,
             audit_horizon: 8,
@@ -352,7 +357,7 @@ fn configuration(scale: Scale) -> Value {
             ..quick
         },
         Scale::Quick => quick,
-        Scale::Paper => Configuration { long_runs: 1000, maximum_runs: 40, audit_runs: 1_000_000, ..quick },
+        Scale::Paper => Configuration { long_runs: 1000, maximum_runs: 10, audit_runs: 1_000_000, ..quick },
     })
 }
 
@@ -365,6 +370,8 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
         configuration.long_runs,
         configuration.first_length,
         configuration.maximum_runs,
+        configuration.batch_runs,
+        configuration.sum_runs,
         configuration.tracing_rows,
         configuration.tracing_columns,
         configuration.audit_horizon,
@@ -408,7 +415,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
         let horizon = length(place);
         return match cell.arm.as_str() {
             "normalised" | "fresh-noise" => {
-                counters(cell, &configuration, horizon, configuration.maximum_runs, context)
+                counters(cell, &configuration, horizon, configuration.sum_runs, context)
             }
             _ => maxima(cell, &configuration, horizon, horizon, context),
         };
@@ -511,7 +518,8 @@ fn maxima(
     let mut rows = Stream::new(cell.seed, "continual-dp study rows");
     let mut keys = Stream::new(cell.seed, &format!("continual-dp study keys {} {}", cell.arm, cell.setting));
     let (mut squares, mut answers) = (0.0, 0.0);
-    for _ in 0..configuration.maximum_runs {
+    let runs = if cell.arm == "batch" { configuration.batch_runs } else { configuration.maximum_runs };
+    for _ in 0..runs {
         let mut release = MaxSum::new(parameters.clone(), key(&mut keys)).map_err(CellError::new)?;
         let mut sums = vec![0_u64; columns];
         let mut largest = 0;
