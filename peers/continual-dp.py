@@ -15,7 +15,8 @@ def sampler(scale):
     import opendp.prelude as dp
 
     dp.enable_features("contrib")
-    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T=float)
+    # The default integers have 32 bits and would cut off what lies beyond two σ at the largest scale.
     # On integers this measurement adds discrete Gaussian noise, drawn exactly.
     return dp.m.make_gaussian(*space, scale=float(scale))
 

@@ -317,3 +317,81 @@ fn add_leaf(
     }
     nodes[top] = Node { sum, estimate };
 }
+
+#[cfg(test)]
+mod tests {
+    use backstitch_numerics::Matrix;
+
+    use super::*;
+    use crate::continual_dp::Privacy;
+
+    /// The streaming release against `A x + L z` with dense matrices and the same draws z.
+    #[test]
+    fn streaming_is_the_matrix_form() {
+        let horizon = 150;
+        for mechanism in [Mechanism::SquareRoot, Mechanism::NormalisedSquareRoot] {
+            let privacy = Privacy::Concentrated { rho: 0.5 };
+            let parameters = Parameters { mechanism, privacy, horizon, ..Parameters::default() };
+            let plan = parameters.plan().expect("a plan");
+            let factor = parameters.factor().expect("exponentials");
+            let mut coefficients = vec![1.0];
+            coefficients.extend(factor.coefficients(1, horizon - 1));
+            let norm = |column: usize| match mechanism {
+                Mechanism::SquareRoot => 1.0,
+                _ => coefficients[..horizon - column].iter().map(|b| b * b).sum::<f64>().sqrt(),
+            };
+            let right =
+                Matrix::from_fn(
+                    horizon,
+                    horizon,
+                    |i, j| {
+                        if i < j { 0.0 } else { coefficients[i - j] / norm(j) }
+                    },
+                );
+            let unit = f64::from(plan.grid).exp2();
+            let mut words = block(&Key::from_seed(9), 0);
+            let noise: Vec<f64> =
+                (0..horizon).map(|_| discrete_gaussian(&mut words, plan.scale) as f64 / unit).collect();
+            let row = |time: usize| f64::from(u8::from(time % 3 == 0));
+            // u = R x + z, then R⁻¹ by forward substitution, then prefix sums.
+            let mut solved = vec![0.0; horizon];
+            let mut release = Release::start(parameters, plan, Key::from_seed(9));
+            let mut sum = 0.0;
+            for time in 0..horizon {
+                let encoded: f64 = (0..=time).map(|from| right[(time, from)] * row(from)).sum();
+                let known: f64 = (0..time).map(|from| right[(time, from)] * solved[from]).sum();
+                solved[time] = (encoded + noise[time] - known) / right[(time, time)];
+                sum += solved[time];
+                let answer = release.push(&[row(time)]).expect("a row");
+                assert!(
+                    (answer.values[0] - sum).abs() < 1e-6,
+                    "{mechanism:?} at {time}: {} {sum}",
+                    answer.values[0]
+                );
+            }
+        }
+    }
+
+    /// The tree against the sum of the noisy nodes of the binary digits, drawn in the same order.
+    #[test]
+    fn the_tree_is_the_sum_of_its_nodes() {
+        let parameters = Parameters { mechanism: Mechanism::Tree, horizon: 64, ..Parameters::default() };
+        let plan = parameters.plan().expect("a plan");
+        let mut words = block(&Key::from_seed(9), 0);
+        let mut nodes = std::collections::HashMap::new();
+        let mut release = Release::start(parameters, plan, Key::from_seed(9));
+        for time in 1..=64_usize {
+            for level in 0..=time.trailing_zeros() {
+                let noise = discrete_gaussian(&mut words, plan.scale) as f64 / f64::from(plan.grid).exp2();
+                nodes.insert((level, time), f64::from(1 << level) + noise);
+            }
+            let (mut end, mut sum) = (time, 0.0);
+            while end > 0 {
+                sum += nodes[&(end.trailing_zeros(), end)];
+                end &= end - 1;
+            }
+            let answer = release.push(&[1.0]).expect("a row");
+            assert!((answer.values[0] - sum).abs() < 1e-6, "at {time}: {} {sum}", answer.values[0]);
+        }
+    }
+}
