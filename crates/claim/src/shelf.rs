@@ -169,7 +169,7 @@ pub const SHELF: &[Entry] = &[
     entry("topo", "Optimizing NOTEARS Objectives via Topological Swaps", "2305.17277", 2023, Family::Statistics, State::Preview),
     entry("causal-minimax", "Which Invariance Should We Transfer? A Causal Minimax Learning Approach", "2107.01876", 2021, Family::Statistics, State::Planned),
     entry("scale-mixture-nngp", "Scale Mixtures of Neural Network Gaussian Processes", "2107.01408", 2021, Family::Statistics, State::Planned),
-    entry("continual-dp", "The Price of Differential Privacy under Continual Observation", "2112.00828", 2021, Family::Statistics, State::Planned),
+    entry("continual-dp", "The Price of Differential Privacy under Continual Observation", "2112.00828", 2021, Family::Statistics, State::Preview),
     entry("weight-matching", "Analysis of Linear Mode Connectivity via Permutation-Based Weight Matching: With Insights into Other Permutation Search Methods", "2402.04051", 2024, Family::Networks, State::Planned),
     entry("lipschitz", "Efficiently Computing Local Lipschitz Constants of Neural Networks via Bound Propagation", "2210.07394", 2022, Family::Networks, State::Planned),
     entry("exact-permutations", "Exact Learning of Permutations for Nonzero Binary Inputs with Logarithmic Training Size and Quadratic Ensemble Complexity", "2502.16763", 2025, Family::Networks, State::Preview),

@@ -116,6 +116,57 @@ pub enum Error {
         /// Columns on one cycle, in the direction of the edges.
         nodes: Vec<usize>,
     },
+    /// A row after the last one that the noise was made for.
+    #[error(
+        "horizon {horizon} exhausted: the privacy of this release covers no further row; start another with a budget of its own"
+    )]
+    Horizon {
+        /// Rows covered.
+        horizon: usize,
+    },
+    /// A release that the ledger does not cover.
+    #[error(
+        "the ledger has {spent} of rho = {limit} spent and does not cover {wanted} more; ask for less, or do without this release"
+    )]
+    Ledger {
+        /// The most that may be spent.
+        limit: f64,
+        /// Spent so far.
+        spent: f64,
+        /// What the release would spend.
+        wanted: f64,
+    },
+    /// An entry outside what its privacy was computed for.
+    #[error(
+        "row {row}, column {column} is {value}, but must be from 0 to {bound}; clip it, or give a larger bound"
+    )]
+    Entry {
+        /// Row, from 1.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value found.
+        value: f64,
+        /// Largest value allowed.
+        bound: f64,
+    },
+    /// A histogram row that is not of one category.
+    #[error(
+        "row {row}, column {column} is {value}, but a histogram row has at most one 1 and otherwise 0; use the query sum"
+    )]
+    Category {
+        /// Row, from 1.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// A saved state that cannot be continued.
+    #[error(
+        "the saved state cannot be continued: {0}; restore it from a copy, or start anew with a budget of its own"
+    )]
+    State(String),
     /// The exact search on too many columns.
     #[error(
         "the exact search visits 2^{columns} sets; it takes at most {limit} columns; use the local search"

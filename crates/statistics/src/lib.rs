@@ -1,5 +1,6 @@
-//! The statistics wing of backstitch: topo.
+//! The statistics wing of backstitch: topo, continual-dp.
 
+pub mod continual_dp;
 pub mod error;
 pub mod topo;
 

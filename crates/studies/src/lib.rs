@@ -3,6 +3,8 @@
 //! A study uses only the public API of its method. See `backstitch_claim` for the contract.
 
 pub mod bench;
+#[cfg(feature = "statistics")]
+pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
 #[cfg(feature = "statistics")]
@@ -27,6 +29,12 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
+    #[cfg(feature = "statistics")]
+    Method {
+        card: &backstitch_statistics::continual_dp::CARD,
+        study: &continual_dp::STUDY,
+        bench: &bench::continual_dp::BENCH,
+    },
     #[cfg(feature = "networks")]
     Method {
         card: &backstitch_networks::exact_permutations::CARD,

@@ -1,5 +1,7 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
+#[cfg(feature = "statistics")]
+mod continual_dp;
 #[cfg(feature = "networks")]
 mod exact_permutations;
 #[cfg(feature = "statistics")]
@@ -16,6 +18,9 @@ pub(crate) enum Method {
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
+    #[cfg(feature = "statistics")]
+    #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
+    ContinualDp(continual_dp::ContinualDp),
     #[cfg(feature = "networks")]
     #[command(about = backstitch_networks::exact_permutations::CARD.summary)]
     ExactPermutations(exact_permutations::ExactPermutations),
@@ -25,6 +30,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
+        #[cfg(feature = "statistics")]
+        Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
         #[cfg(feature = "networks")]
         Method::ExactPermutations(exact) => exact_permutations::execute(&exact, common),
     }

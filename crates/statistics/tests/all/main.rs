@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod continual_dp;
+mod continual_dp_inputs;
+mod continual_dp_noise;
 mod topo;
 mod topo_inputs;
 mod topo_vectors;
