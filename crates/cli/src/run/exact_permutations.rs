@@ -262,7 +262,7 @@ fn curves(arguments: &ExactPermutations, length: usize) -> Result<Vec<Curve>, Fa
     for (parametrisation, name) in PARAMETRISATIONS {
         for (rounding, rounding_name) in ROUNDINGS {
             let mut points = Vec::new();
-            for bits in (2..=length).filter(|bits| (length - bits) % step == 0) {
+            for bits in (2..=length).filter(|bits| (length - bits).is_multiple_of(step)) {
                 let prepared = prepared(arguments, bits, parametrisation, rounding)?;
                 let models = prepared.models(Coverage::All, 1.0 - arguments.confidence);
                 points.push((bits, models.map_err(Failure::input)?));
