@@ -21,7 +21,8 @@ use crate::terminal;
     after_help = "Without --out, the edges go to standard output as CSV; with it, the folder gets edges.csv, order.csv, \
 weights.csv, graph.svg and summary.json.
 
-Reading the result: an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
+Reading the result: the score is that of the final order with all its edges (weights.csv); edges.csv keeps the edges that \
+remain, re-fitted where --selection is prune, and its weights are in units of the child per unit of the parent. an edge a,b,w says that b changes by w when a changes by 1 and the other parents of b stay. \
 With --truth, a reversed edge counts once in the distance (SHD)."
 )]
 pub(crate) struct Topo {

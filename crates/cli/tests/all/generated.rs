@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use backstitch_claim::bench::BenchFile;
+use backstitch_claim::bench::{BenchFile, Side};
 use backstitch_claim::judge::check_declarations;
 use backstitch_claim::report::number;
 use backstitch_claim::results::{Results, read};
@@ -244,21 +244,18 @@ fn interval(claim: &Judgement) -> String {
 }
 
 fn timings(text: &mut String, bench: &BenchFile) {
-    writeln!(text, "`backstitch bench {}`: both in turn in one run; the ratio is the median over pairs of peer ÷ ours.\n", bench.method).unwrap();
+    writeln!(text, "`backstitch bench {}`: both in turn in one run; times are medians (fastest–slowest), the ratio is the median over pairs of peer ÷ ours.\n", bench.method).unwrap();
     writeln!(text, "| work | ours | peer | ratio | answers |\n|---|---|---|---|---|").unwrap();
     let memory = |bytes: Option<u64>| {
         bytes.map_or("?".into(), |bytes| format!("{:.0} MiB", bytes as f64 / 1_048_576.0))
     };
     for row in &bench.rows {
-        let ours = format!("{} s, {}", number(row.ours.median_s), memory(row.ours.peak_bytes));
+        let spread = |side: &Side| {
+            format!("{} s ({}–{})", number(side.median_s), number(side.min_s), number(side.max_s))
+        };
+        let ours = format!("{}, {}", spread(&row.ours), memory(row.ours.peak_bytes));
         let peer = row.peer.as_ref().map_or("—".into(), |peer| {
-            format!(
-                "{} {}: {} s, {}",
-                peer.name,
-                peer.version,
-                number(peer.median_s),
-                memory(peer.peak_bytes)
-            )
+            format!("{} {}: {}, {}", peer.name, peer.version, spread(peer), memory(peer.peak_bytes))
         });
         let ratio =
             row.ratio.map_or("—".into(), |ratio| format!("{}× over {} pairs", number(ratio), row.pairs));
