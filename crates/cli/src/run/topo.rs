@@ -125,8 +125,7 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
             let edges =
                 read_edges(file, names).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
             let truth = adjacency(&edges, names.len());
-            // A truth with a cycle would make the counts ambiguous.
-            topo::topological_order(&truth).map_err(named)?;
+            refuse_two_way(&truth, names)?;
             Some(truth)
         }
         None => None,
@@ -182,6 +181,18 @@ pub(crate) fn execute(arguments: &Topo, common: &Common) -> Result<i32, Failure>
         }
     }
     Ok(EXIT_DONE)
+}
+
+/// A pair joined in both directions would be counted once, and the recall be wrong.
+fn refuse_two_way(truth: &Matrix, names: &[String]) -> Result<(), Failure> {
+    for (from, to, _) in listed(truth) {
+        if truth[(to, from)] != 0.0 {
+            let pair = format!("\"{}\" and \"{}\"", names[from], names[to]);
+            return Err(Failure::input(format!("--truth joins {pair} in both directions"))
+                .hint("keep the direction that is true"));
+        }
+    }
+    Ok(())
 }
 
 fn parameters(arguments: &Topo, common: &Common) -> Parameters {

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sandbox::{Outcome, SHORT_DAGMA, Sandbox, json_file, small_settings};
-use crate::verbs::CHAIN;
+use crate::verbs::long_chain;
 
-/// All arms on a file of ten rows, at quick scale with five seeds: 45 cells.
+/// All arms on a file of the user's, at quick scale with five seeds.
 fn on_own_data(sandbox: &Sandbox) -> Outcome {
-    sandbox.write("own.csv", CHAIN);
+    sandbox.write("own.csv", long_chain());
     sandbox.run(&[&["reproduce", "topo", "--data", "own.csv", "--seeds", "5"], &SHORT_DAGMA[..]].concat())
 }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::sandbox::{SHORT_DAGMA, Sandbox, folders, json_file, small_settings, smoke_cells};
+use crate::verbs::long_chain;
 
 const SMOKE: [&str; 4] = ["reproduce", "topo", "--scale", "smoke"];
 
@@ -178,7 +179,7 @@ fn what_cannot_be_run_leaves_no_directory() {
 #[test]
 fn the_users_own_file_gives_verdicts_of_scope_own() {
     let sandbox = Sandbox::new();
-    sandbox.write("own.csv", crate::verbs::CHAIN);
+    sandbox.write("own.csv", long_chain());
     let arguments = [&["reproduce", "topo", "--data", "own.csv", "--seeds", "5"], &SHORT_DAGMA[..]].concat();
     let outcome = sandbox.run(&arguments);
     assert!([Some(0), Some(1), Some(3)].contains(&outcome.code), "{outcome:?}");
@@ -199,12 +200,12 @@ fn the_users_own_file_gives_verdicts_of_scope_own() {
     assert!(verdict["observations"].as_array().unwrap().iter().all(|seen| seen["setting"] == "own"));
 
     // Another content is another run; the same content elsewhere is the same one.
-    sandbox.write("copy.csv", crate::verbs::CHAIN);
+    sandbox.write("copy.csv", long_chain());
     let mut copied = arguments.clone();
     copied[3] = "copy.csv";
     sandbox.run(&copied);
     assert_eq!(sandbox.only_run(), run);
-    sandbox.write("own.csv", crate::verbs::CHAIN.replace("0.3,", "0.4,"));
+    sandbox.write("own.csv", long_chain().replacen("0.3,", "0.4,", 1));
     sandbox.run(&arguments);
     assert_eq!(folders(&sandbox.path("runs/topo")).len(), 2);
 }
@@ -237,10 +238,10 @@ fn any_number_of_jobs_and_threads_is_taken() {
 #[test]
 fn data_that_changes_between_plan_and_cell_is_refused() {
     let sandbox = Sandbox::new();
-    sandbox.write("own.csv", crate::verbs::CHAIN);
+    sandbox.write("own.csv", long_chain());
     let arguments = ["topo", "--data", "own.csv", "--seeds", "5", "--out", "own"];
     sandbox.expect(0, &[&["plan"][..], &arguments].concat());
-    sandbox.write("own.csv", crate::verbs::CHAIN.replace("0.3,", "0.4,"));
+    sandbox.write("own.csv", long_chain().replacen("0.3,", "0.4,", 1));
     let outcome = sandbox.expect(2, &["cell", "own", "topo.own.0"]);
     assert!(outcome.stderr.contains("own.csv has changed since this run was made"), "{outcome:?}");
     let outcome = sandbox.expect(2, &[&["reproduce"][..], &arguments].concat());
@@ -248,7 +249,7 @@ fn data_that_changes_between_plan_and_cell_is_refused() {
     std::fs::remove_file(sandbox.path("own.csv")).unwrap();
     let outcome = sandbox.expect(2, &["cell", "own", "topo.own.0"]);
     assert!(outcome.stderr.contains("own.csv cannot be read"), "{outcome:?}");
-    sandbox.write("own.csv", crate::verbs::CHAIN);
+    sandbox.write("own.csv", long_chain());
     sandbox.expect(0, &["cell", "own", "topo.own.0"]);
     assert_eq!(folders(&sandbox.path("own/cells")).len(), 1);
 }

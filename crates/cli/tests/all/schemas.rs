@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::sandbox::{SHORT_DAGMA, Sandbox, folders, json_file, smoke_cells};
-use crate::verbs::CHAIN;
+use crate::verbs::{CHAIN, long_chain};
 
 #[test]
 fn list() {
@@ -58,7 +58,7 @@ fn run_cell_verdict_and_results() {
     hold("cell", &json_file(&restarts.join("result.json")), &[]);
 
     // The user's own data has verdicts.
-    sandbox.write("own.csv", CHAIN);
+    sandbox.write("own.csv", long_chain());
     let own = ["reproduce", "topo", "--data", "own.csv", "--seeds", "5", "--json"];
     let said = sandbox.run(&[&own[..], &SHORT_DAGMA].concat()).json();
     let run = sandbox.only_run();

@@ -7,6 +7,18 @@ use crate::snapshot::session;
 pub(crate) const CHAIN: &str = "a,b,c\n0.3,0.5,1.2\n-1.1,-1.4,-1.0\n0.7,1.9,2.1\n1.6,1.1,0.6\n-0.4,-0.2,-1.3\n\
                                 -0.9,-0.3,0.4\n0.2,-0.7,-0.9\n1.3,2.2,3.0\n-1.7,-1.2,-2.2\n0.1,0.6,-0.1\n";
 
+/// A chain a → b → c with enough rows to be cut into one part per seed.
+pub(crate) fn long_chain() -> String {
+    let mut stream = backstitch_numerics::Stream::new(0, "a file of the user's");
+    let mut text = String::from("a,b,c\n0.3,0.5,1.2\n");
+    for _ in 1..240 {
+        let a = stream.normal();
+        let b = a + stream.normal();
+        text.push_str(&format!("{a:.3},{b:.3},{:.3}\n", b + stream.normal()));
+    }
+    text
+}
+
 #[test]
 fn program() {
     let commands = ["--help", "--version", "", "reprduce topo", "list topo", "--threads 0 list"];
@@ -86,7 +98,7 @@ fn reproduce() {
 #[test]
 fn report_and_compare() {
     let sandbox = Sandbox::new();
-    sandbox.write("own.csv", CHAIN);
+    sandbox.write("own.csv", long_chain());
     let arguments = ["reproduce", "topo", "--data", "own.csv", "--seeds", "5", "--out", "runs/topo/own"];
     sandbox.expect(0, &[&arguments[..], &SHORT_DAGMA].concat());
     sandbox.expect(0, &["reproduce", "topo", "--scale", "smoke", "--out", "runs/topo/smoke"]);
