@@ -197,7 +197,7 @@ impl Parameters {
         let multiplier = self.multiplier(FINE as u64)?;
         let ideal = group * row * column * self.bound;
         let grid = (FINE / (ideal * multiplier)).log2().ceil();
-        if !(grid <= 1000.0) {
+        if grid.is_nan() || grid > 1000.0 {
             return Err(self.too_precise());
         }
         let grid = grid.max(0.0);
@@ -213,7 +213,7 @@ impl Parameters {
         };
         let sensitivity = sensitivity * (1.0 + 1e-9);
         let scale = (sensitivity / spacing * multiplier * (1.0 + 1e-12)).ceil();
-        if !(scale <= MAX_SCALE as f64) {
+        if scale.is_nan() || scale > MAX_SCALE as f64 {
             return Err(Error::Parameter {
                 name: "the noise",
                 value: format!("{:e} per draw", scale * spacing),
@@ -223,7 +223,7 @@ impl Parameters {
         }
         // Sums on the grid must fit 62 bits.
         let largest = self.bound * self.horizon as f64 / spacing * 4.0;
-        if !(largest < 2f64.powi(62)) {
+        if largest.is_nan() || largest >= 2f64.powi(62) {
             return Err(self.too_precise());
         }
         let ratio = sensitivity / spacing / scale;

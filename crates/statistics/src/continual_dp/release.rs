@@ -352,7 +352,7 @@ mod tests {
             let mut words = block(&Key::from_seed(9), 0);
             let noise: Vec<f64> =
                 (0..horizon).map(|_| discrete_gaussian(&mut words, plan.scale) as f64 / unit).collect();
-            let row = |time: usize| f64::from(u8::from(time % 3 == 0));
+            let row = |time: usize| f64::from(u8::from(time.is_multiple_of(3)));
             // u = R x + z, then R⁻¹ by forward substitution, then prefix sums.
             let mut solved = vec![0.0; horizon];
             let mut release = Release::start(parameters, plan, Key::from_seed(9));
