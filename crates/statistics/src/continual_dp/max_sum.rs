@@ -359,7 +359,6 @@ impl MaxParameters {
             Privacy::Pure { epsilon } => 0.5 * epsilon * epsilon,
         };
         let width = if self.select { 2.0 * (self.columns.max(2) as f64).ln() } else { 1.0 };
-        let single = Parameters { query: Query::Count, columns: 1, ..counters.clone() };
         // Error r + constant/√r (composition of zCDP), or r + constant/r (of ε).
         let interval = self.interval.unwrap_or_else(|| {
             let best = match self.privacy {
@@ -398,6 +397,13 @@ impl MaxParameters {
                 rho,
             });
         }
+        // As many draws as recomputations.
+        let single = Parameters {
+            query: Query::Count,
+            columns: 1,
+            horizon: (self.horizon / interval).max(1),
+            ..counters.clone()
+        };
         let sensitivity = group * if pure { releases } else { releases.sqrt() };
         let deviation = sensitivity * single.noise_per_sensitivity()?;
         // As fine as 53 bits allow for sums and noise, which the addition then keeps whole.

@@ -83,7 +83,8 @@ fn release(request: &Value) -> Result<(f64, Value), String> {
     let mut release = method.start(Key::from_seed(0));
     let mut last = 0.0;
     for row in 0..ROWS {
-        let answer = release.push(&[f64::from(u8::from(row % 3 == 0))]).map_err(|error| error.to_string())?;
+        let answer =
+            release.push(&[f64::from(u8::from(row.is_multiple_of(3)))]).map_err(|error| error.to_string())?;
         last = black_box(answer).values[0];
     }
     let seconds = begin.elapsed().as_secs_f64();
