@@ -39,13 +39,19 @@ pub(crate) struct ContinualDp {
     #[arg(long, value_enum, default_value_t = MechanismName::Auto)]
     mechanism: MechanismName,
     /// Privacy: epsilon. Without --delta it is pure, with Laplace noise
-    #[arg(long, value_name = "EPSILON", required_unless_present = "rho", conflicts_with = "rho")]
+    #[arg(
+        long,
+        value_name = "EPSILON",
+        allow_negative_numbers = true,
+        required_unless_present = "rho",
+        conflicts_with = "rho"
+    )]
     epsilon: Option<f64>,
     /// Privacy: delta, far below one over the number of people
-    #[arg(long, value_name = "DELTA", requires = "epsilon")]
+    #[arg(long, value_name = "DELTA", allow_negative_numbers = true, requires = "epsilon")]
     delta: Option<f64>,
     /// Privacy: rho of zero-concentrated privacy, in place of epsilon and delta
-    #[arg(long, value_name = "RHO")]
+    #[arg(long, value_name = "RHO", allow_negative_numbers = true)]
     rho: Option<f64>,
     /// The most rows that will ever come; a row more is refused
     #[arg(long, value_name = "ROWS")]
