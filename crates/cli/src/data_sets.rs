@@ -40,7 +40,13 @@ pub(crate) fn verify(run: &Run, cell: &Cell) -> Result<(), Failure> {
             vec![(path.clone(), sha256.as_str())]
         } else {
             let set = public_set(&source.name).map_err(Failure::internal)?;
-            let place = |file: &PublicFile| path.join(Path::new(file.path).file_name().unwrap_or_default());
+            // `path` is the folder of the first file; the data directory is as far above it as its own path says.
+            let depth = set
+                .files
+                .first()
+                .map_or(0, |first| Path::new(first.path).components().count().saturating_sub(1));
+            let root = path.ancestors().nth(depth).unwrap_or(path);
+            let place = |file: &PublicFile| root.join(file.path);
             set.files.iter().map(|file| (place(file), file.sha256)).collect()
         };
         for (file, wanted) in files {
@@ -69,7 +75,7 @@ pub(crate) fn failure(error: DirectoryError) -> Failure {
 fn source(set: &PublicSet, directory: &DataDirectory) -> Result<DataSource, Failure> {
     let hint = format!("get it with `backstitch data get {}`", set.name);
     let files = directory.files_of(set).map_err(failure)?;
-    // The files of a set lie in one folder, and that is what a study asks for.
+    // A study asks for the folder of the first file, where most sets have all of theirs.
     let path = files.as_ref().and_then(|files| files.first()?.parent().map(Path::to_path_buf));
     let hashes: String = set.files.iter().map(|file| file.sha256).collect();
     let sha256 = files.is_some().then(|| match set.files {
