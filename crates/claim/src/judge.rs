@@ -347,7 +347,8 @@ impl Court<'_> {
                         (Effect::Below { bound, .. }, _) => bound - value,
                         (Effect::Improvement { .. }, Some((over, other))) => {
                             let Some(Some(compared)) = other.get(item).copied() else {
-                                return Err(Obstacle::Diverged(format!("`{over}` diverged at seed {seed}")));
+                                let id = Cell::new(over, setting, seed).id();
+                                return Err(Obstacle::Diverged(format!("`{id}` diverged")));
                             };
                             match metric.better {
                                 Better::Lower => compared - value,
