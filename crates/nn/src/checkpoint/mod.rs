@@ -1,0 +1,93 @@
+//! Checkpoints in the Hugging Face layout: a folder with `config.json`, `model.safetensors` (or parts with an index) and
+//! `tokenizer.json`, read and written for the families GPT-2, Llama and Qwen2.
+
+mod config;
+mod names;
+pub(crate) mod state;
+mod weights;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::decoder::Decoder;
+use crate::error::NnError;
+use crate::tensors::{named_parameters, with_parameters};
+use crate::tokenizer::Tokenizer;
+
+use config::Family;
+
+/// A model with its tokenizer.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The model.
+    pub model: Decoder,
+    /// Its tokenizer, if the folder has one.
+    pub tokenizer: Option<Tokenizer>,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint folder.
+    ///
+    /// # Errors
+    /// Names the file, and the tensor or the field: one that is missing, too many, of another shape or of an unknown kind; a
+    /// tokenizer with more tokens than the model.
+    pub fn read(folder: &Path, device: &Device) -> Result<Self, NnError> {
+        let path = folder.join("config.json");
+        let text = std::fs::read(&path).map_err(|error| NnError::file(&path, error))?;
+        let (config, family) = config::parse(&text).map_err(|reason| NnError::content(&path, reason))?;
+        config.validate()?;
+        let (path, found) = weights::read(folder)?;
+        let named = names::ours(&config, family, found).map_err(|reason| NnError::content(&path, reason))?;
+        let model = with_parameters(Decoder::new(&config, 0, device)?, named)?;
+        let path = folder.join("tokenizer.json");
+        let tokenizer = if path.exists() { Some(Tokenizer::read(&path)?) } else { None };
+        if let Some(tokenizer) = &tokenizer
+            && tokenizer.size() > config.vocabulary
+        {
+            let (size, vocabulary) = (tokenizer.size(), config.vocabulary);
+            let reason = format!(
+                "{size} tokens, but the model knows {vocabulary}\nhint: the tokenizer belongs to another model"
+            );
+            return Err(NnError::content(&path, reason));
+        }
+        Ok(Self { model, tokenizer })
+    }
+
+    /// The files of the checkpoint folder, by name. Equal models give equal bytes.
+    ///
+    /// # Errors
+    /// If no published family has the shape of the model.
+    pub fn files(&self) -> Result<BTreeMap<&'static str, Vec<u8>>, NnError> {
+        let config = self.model.config();
+        let family = Family::of(config)?;
+        let weights = names::theirs(config, family, named_parameters(&self.model));
+        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let mut files = BTreeMap::from([
+            ("config.json", config::text(config, family).into_bytes()),
+            ("model.safetensors", state::safetensors_bytes(&weights, Some(format))?),
+        ]);
+        if let Some(tokenizer) = &self.tokenizer {
+            files.insert("tokenizer.json", tokenizer.to_json()?.into_bytes());
+        }
+        Ok(files)
+    }
+
+    /// Writes the checkpoint into a folder, which is made if it is not there. The weights come last.
+    ///
+    /// # Errors
+    /// If no published family has the shape of the model, or a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), NnError> {
+        let files = self.files()?;
+        std::fs::create_dir_all(folder).map_err(|error| NnError::file(folder, error))?;
+        for name in ["tokenizer.json", "config.json", "model.safetensors"] {
+            if let Some(bytes) = files.get(name) {
+                let path = folder.join(name);
+                backstitch_claim::write::write_atomic(&path, bytes, "model")
+                    .map_err(|error| NnError::file(&path, error))?;
+            }
+        }
+        Ok(())
+    }
+}
