@@ -167,6 +167,14 @@ impl<'a> CellContext<'a> {
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint<T: Serialize>(&self, step: u64, state: &T) -> Result<(), CellError> {
+        self.checkpoint_with(step, state, &[])
+    }
+
+    /// Saves the state after `step` together with bytes that are no text: the weights of a network.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn checkpoint_with<T: Serialize>(&self, step: u64, state: &T, payload: &[u8]) -> Result<(), CellError> {
         let path = self.checkpoint_path();
         // The metrics must be durable before the checkpoint that counts on them.
         let metrics_bytes = match fs::File::open(self.metrics_path()) {
@@ -175,8 +183,11 @@ impl<'a> CellContext<'a> {
             Err(error) => Err(error),
         }
         .map_err(|error| CellError::File(self.metrics_path(), error))?;
-        let bytes = serde_json::to_vec(&Checkpoint { step, metrics_bytes, state })
+        let mut bytes = serde_json::to_vec(&Checkpoint { step, metrics_bytes, state })
             .map_err(|error| CellError::Failed(format!("checkpoint: {error}")))?;
+        // One line of JSON, which holds no line break, then the payload.
+        bytes.push(b'\n');
+        bytes.extend_from_slice(payload);
         write_atomic(&path, &bytes, "checkpoint").map_err(|error| CellError::File(path, error))
     }
 
@@ -187,19 +198,29 @@ impl<'a> CellContext<'a> {
     /// # Errors
     /// If the checkpoint cannot be read.
     pub fn resume<T: DeserializeOwned>(&self) -> Result<Option<(u64, T)>, CellError> {
+        Ok(self.resume_with()?.map(|(step, state, _)| (step, state)))
+    }
+
+    /// Like [`resume`](Self::resume), for a state saved by [`checkpoint_with`](Self::checkpoint_with).
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read.
+    pub fn resume_with<T: DeserializeOwned>(&self) -> Result<Option<(u64, T, Vec<u8>)>, CellError> {
         let path = self.checkpoint_path();
-        let checkpoint: Option<Checkpoint<T>> = match fs::read(&path) {
+        let checkpoint: Option<(Checkpoint<T>, Vec<u8>)> = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(CellError::File(path, error)),
-            Ok(bytes) => Some(
-                serde_json::from_slice(&bytes)
-                    .map_err(|error| CellError::Failed(format!("{}: {error}", path.display())))?,
-            ),
+            Ok(mut bytes) => {
+                let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+                let checkpoint = serde_json::from_slice(&bytes[..end])
+                    .map_err(|error| CellError::Failed(format!("{}: {error}", path.display())))?;
+                Some((checkpoint, bytes.split_off((end + 1).min(bytes.len()))))
+            }
         };
         let path = self.metrics_path();
         let there = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.metrics_bytes <= there);
-        let keep = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.metrics_bytes);
+        let checkpoint = checkpoint.filter(|(checkpoint, _)| checkpoint.metrics_bytes <= there);
+        let keep = checkpoint.as_ref().map_or(0, |(checkpoint, _)| checkpoint.metrics_bytes);
         OpenOptions::new()
             .create(true)
             .write(true)
@@ -207,7 +228,7 @@ impl<'a> CellContext<'a> {
             .open(&path)
             .and_then(|file| file.set_len(keep))
             .map_err(|error| CellError::File(path, error))?;
-        Ok(checkpoint.map(|checkpoint| (checkpoint.step, checkpoint.state)))
+        Ok(checkpoint.map(|(checkpoint, payload)| (checkpoint.step, checkpoint.state, payload)))
     }
 
     /// Reports a metric. A value that is not finite is reported as diverged.
@@ -250,7 +271,7 @@ impl<'a> CellContext<'a> {
     }
 
     fn checkpoint_path(&self) -> PathBuf {
-        self.folder.join("checkpoint.json")
+        self.folder.join("checkpoint")
     }
 }
 
@@ -278,6 +299,16 @@ mod tests {
         assert_eq!(context.resume::<u32>().unwrap(), Some((1, 41)));
         let metrics = fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
         assert_eq!(metrics, "{\"score\":0.5,\"step\":1}\n");
+    }
+
+    #[test]
+    fn a_payload_comes_back_byte_for_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let (configuration, data) = (Value::Null, BTreeMap::new());
+        let context = CellContext::new(folder.path(), folder.path(), &configuration, &[], &data);
+        let payload: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        context.checkpoint_with(7, &"a\nb", &payload).unwrap();
+        assert_eq!(context.resume_with::<String>().unwrap(), Some((7, "a\nb".into(), payload)));
     }
 
     #[test]
