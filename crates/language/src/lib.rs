@@ -8,5 +8,6 @@ pub mod error;
 pub mod facts;
 pub mod jsonl;
 pub mod reversal_curse;
+pub mod spt;
 
 pub use error::Error;

@@ -1,1 +1,7 @@
 //! All integration tests of this crate, one binary.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
+
+mod facts;
+mod reversal_curse;
+mod spt;
