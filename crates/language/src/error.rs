@@ -101,7 +101,9 @@ pub enum Error {
         facts: usize,
     },
     /// A span outside the sentence, empty, or inside a character.
-    #[error("entity span [{start},{end}) {problem}; spans are byte positions, first inclusive, last exclusive")]
+    #[error(
+        "entity span [{start},{end}) {problem}; spans are byte positions, first inclusive, last exclusive"
+    )]
     Span {
         /// First byte.
         start: usize,
@@ -152,7 +154,9 @@ pub enum Error {
         limit: usize,
     },
     /// A scaffold asked for where none exists.
-    #[error("{target} and {condition} are neighbours, so no set of other variables separates them; ask for the direct estimate")]
+    #[error(
+        "{target} and {condition} are neighbours, so no set of other variables separates them; ask for the direct estimate"
+    )]
     Neighbours {
         /// The target.
         target: String,
@@ -160,7 +164,9 @@ pub enum Error {
         condition: String,
     },
     /// A held-out pair in one sample.
-    #[error("the held-out pair ({first}, {second}) appears together in training sample {sample}; make the samples with this list of pairs")]
+    #[error(
+        "the held-out pair ({first}, {second}) appears together in training sample {sample}; make the samples with this list of pairs"
+    )]
     HeldOutTogether {
         /// One variable.
         first: String,

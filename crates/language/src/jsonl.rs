@@ -37,7 +37,8 @@ pub fn read_lines_from(reader: impl Read, name: &Path) -> Result<Vec<(usize, Str
     for line in 1.. {
         bytes.clear();
         let read = reader.by_ref().take(MAX_LINE_BYTES as u64 + 2).read_until(b'\n', &mut bytes);
-        let read = read.map_err(|source| Error::File { file: name.to_owned(), problem: source.to_string() })?;
+        let read =
+            read.map_err(|source| Error::File { file: name.to_owned(), problem: source.to_string() })?;
         if read == 0 {
             break;
         }
@@ -47,7 +48,11 @@ pub fn read_lines_from(reader: impl Read, name: &Path) -> Result<Vec<(usize, Str
             text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         }
         if text.len() > MAX_LINE_BYTES {
-            return Err(at(name, line, format!("longer than {MAX_LINE_BYTES} bytes; give one record per line")));
+            return Err(at(
+                name,
+                line,
+                format!("longer than {MAX_LINE_BYTES} bytes; give one record per line"),
+            ));
         }
         let Ok(text) = str::from_utf8(text) else {
             return Err(at(name, line, "not UTF-8 text; save the file as UTF-8".into()));
@@ -71,11 +76,17 @@ pub fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>, E
 ///
 /// # Errors
 /// As [`read_jsonl`].
-pub fn read_jsonl_from<T: DeserializeOwned>(reader: impl Read, name: &Path) -> Result<Vec<(usize, T)>, Error> {
+pub fn read_jsonl_from<T: DeserializeOwned>(
+    reader: impl Read,
+    name: &Path,
+) -> Result<Vec<(usize, T)>, Error> {
     parse_lines(read_lines_from(reader, name)?, name)
 }
 
-fn parse_lines<T: DeserializeOwned>(lines: Vec<(usize, String)>, name: &Path) -> Result<Vec<(usize, T)>, Error> {
+fn parse_lines<T: DeserializeOwned>(
+    lines: Vec<(usize, String)>,
+    name: &Path,
+) -> Result<Vec<(usize, T)>, Error> {
     lines
         .into_iter()
         .map(|(line, text)| match serde_json::from_str(&text) {

@@ -229,7 +229,11 @@ impl FactSet {
         for records in [&self.train, &self.test] {
             for (position, record) in records.iter().enumerate() {
                 if record.fact >= self.facts.len() {
-                    return Err(Error::NoSuchFact { record: position, fact: record.fact, facts: self.facts.len() });
+                    return Err(Error::NoSuchFact {
+                        record: position,
+                        fact: record.fact,
+                        facts: self.facts.len(),
+                    });
                 }
             }
         }

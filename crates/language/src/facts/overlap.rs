@@ -47,8 +47,10 @@ impl NGrams {
 
     /// How many runs of a text stand in training, and how many runs it has.
     pub fn shared(&self, text: &str) -> (usize, usize) {
-        let words: Vec<u32> =
-            text.split_whitespace().map(|word| self.vocabulary.get(word).copied().unwrap_or(u32::MAX)).collect();
+        let words: Vec<u32> = text
+            .split_whitespace()
+            .map(|word| self.vocabulary.get(word).copied().unwrap_or(u32::MAX))
+            .collect();
         let shared = words.windows(self.n).filter(|run| self.runs.contains(*run)).count();
         (shared, (words.len() + 1).saturating_sub(self.n))
     }

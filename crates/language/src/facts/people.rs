@@ -84,7 +84,8 @@ impl PeopleParameters {
 /// # Errors
 /// None for the patterns built in; the signature is that of [`Templates::new`].
 pub fn people_templates() -> Result<Templates, Error> {
-    let read = |patterns: &[&str]| patterns.iter().map(|text| Template::new(text)).collect::<Result<Vec<_>, _>>();
+    let read =
+        |patterns: &[&str]| patterns.iter().map(|text| Template::new(text)).collect::<Result<Vec<_>, _>>();
     let split = |patterns: &[&str]| -> Result<_, Error> {
         Ok((read(&patterns[..TRAINING_TEMPLATES])?, read(&patterns[TRAINING_TEMPLATES..])?))
     };
@@ -142,8 +143,9 @@ fn distinct<const N: usize>(count: usize, sizes: [usize; N], stream: &mut Stream
 
 fn balanced(count: usize, size: usize, stream: &mut Stream) -> Vec<usize> {
     let extra = stream.permutation(size);
-    let mut words: Vec<usize> =
-        (0..count).map(|row| if row < count / size * size { row % size } else { extra[row % size] }).collect();
+    let mut words: Vec<usize> = (0..count)
+        .map(|row| if row < count / size * size { row % size } else { extra[row % size] })
+        .collect();
     stream.shuffle(&mut words);
     words
 }

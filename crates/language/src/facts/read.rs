@@ -42,7 +42,8 @@ pub fn read_facts_from(reader: impl Read, name: &Path) -> Result<Vec<Fact>, Erro
         facts.push(fact);
     }
     if facts.is_empty() {
-        let problem = "no facts; give one JSON object per line, like {\"name\": \"…\", \"description\": \"…\"}".into();
+        let problem =
+            "no facts; give one JSON object per line, like {\"name\": \"…\", \"description\": \"…\"}".into();
         return Err(Error::File { file: name.to_owned(), problem });
     }
     Ok(facts)

@@ -102,7 +102,10 @@ impl Templates {
             let known: HashSet<&str> = train.iter().flat_map(Template::connectors).collect();
             for template in held_out {
                 if let Some(word) = template.connectors().find(|word| !known.contains(word)) {
-                    return Err(Error::UnseenConnector { template: template.text.clone(), word: word.into() });
+                    return Err(Error::UnseenConnector {
+                        template: template.text.clone(),
+                        word: word.into(),
+                    });
                 }
             }
         }

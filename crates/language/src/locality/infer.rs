@@ -43,7 +43,8 @@ impl Network {
             factor.variables.iter().map(|v| variables.iter().position(|w| w == v).unwrap_or(0)).collect();
         let mut joint = vec![0.0; 1 << variables.len()];
         for (index, &value) in factor.values.iter().enumerate() {
-            let target = places.iter().enumerate().fold(0, |target, (k, &place)| target | (index >> k & 1) << place);
+            let target =
+                places.iter().enumerate().fold(0, |target, (k, &place)| target | (index >> k & 1) << place);
             joint[target] = value;
         }
         Ok(joint)
@@ -56,7 +57,8 @@ impl Network {
     pub fn pairs(&self) -> Result<Pairs, Error> {
         let n = self.len();
         let list: Vec<(usize, usize)> = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect();
-        let joints: Result<Vec<Vec<f64>>, Error> = list.par_iter().map(|&(a, b)| self.joint(&[a, b])).collect();
+        let joints: Result<Vec<Vec<f64>>, Error> =
+            list.par_iter().map(|&(a, b)| self.joint(&[a, b])).collect();
         let mut pairs = Pairs { variables: n, joint: vec![[0.0; 4]; n * n] };
         for (&(a, b), joint) in list.iter().zip(joints?) {
             pairs.set(a, b, [joint[0], joint[1], joint[2], joint[3]]);
@@ -85,10 +87,12 @@ impl Network {
         variables.push(variable);
         variables.sort_unstable();
         let place = |v: usize| variables.iter().position(|&w| w == v).unwrap_or(0);
-        let (own, parents) = (place(variable), self.parents(variable).iter().map(|&p| place(p)).collect::<Vec<_>>());
+        let (own, parents) =
+            (place(variable), self.parents(variable).iter().map(|&p| place(p)).collect::<Vec<_>>());
         let values = (0..1_usize << variables.len())
             .map(|index| {
-                let row = parents.iter().enumerate().fold(0, |row, (k, &place)| row | (index >> place & 1) << k);
+                let row =
+                    parents.iter().enumerate().fold(0, |row, (k, &place)| row | (index >> place & 1) << k);
                 let p = self.table(variable)[row];
                 if index >> own & 1 == 1 { p } else { 1.0 - p }
             })
@@ -101,8 +105,11 @@ impl Network {
 fn eliminate(mut factors: Vec<Factor>, mut rest: Vec<usize>, keep: &[usize]) -> Result<Factor, Error> {
     while !rest.is_empty() {
         let width = |&v: &usize| {
-            let mut scope: Vec<usize> =
-                factors.iter().filter(|f| f.variables.contains(&v)).flat_map(|f| f.variables.iter().copied()).collect();
+            let mut scope: Vec<usize> = factors
+                .iter()
+                .filter(|f| f.variables.contains(&v))
+                .flat_map(|f| f.variables.iter().copied())
+                .collect();
             scope.sort_unstable();
             scope.dedup();
             scope.len()
@@ -119,7 +126,8 @@ fn eliminate(mut factors: Vec<Factor>, mut rest: Vec<usize>, keep: &[usize]) -> 
 
 /// The product of factors, over their variables and `more`.
 fn product(factors: &[Factor], more: &[usize]) -> Result<Factor, Error> {
-    let mut variables: Vec<usize> = factors.iter().flat_map(|f| f.variables.iter().copied()).chain(more.iter().copied()).collect();
+    let mut variables: Vec<usize> =
+        factors.iter().flat_map(|f| f.variables.iter().copied()).chain(more.iter().copied()).collect();
     variables.sort_unstable();
     variables.dedup();
     if variables.len() > WIDEST {
@@ -191,7 +199,11 @@ impl Pairs {
         let margin = |one: f64, value: usize| if value == 1 { one } else { 1.0 - one };
         let term = |index: usize| {
             let independent = margin(one_a, index & 1) * margin(one_b, index >> 1);
-            if joint[index] > 0.0 && independent > 0.0 { joint[index] * (joint[index] / independent).ln() } else { 0.0 }
+            if joint[index] > 0.0 && independent > 0.0 {
+                joint[index] * (joint[index] / independent).ln()
+            } else {
+                0.0
+            }
         };
         (0..4).map(term).sum::<f64>().max(0.0)
     }

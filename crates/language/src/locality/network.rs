@@ -104,7 +104,12 @@ impl Network {
         if names.is_empty() || parents.len() != names.len() || tables.len() != names.len() {
             return Err(Error::Parameter {
                 name: "variables",
-                value: format!("{} names, {} lists of parents, {} tables", names.len(), parents.len(), tables.len()),
+                value: format!(
+                    "{} names, {} lists of parents, {} tables",
+                    names.len(),
+                    parents.len(),
+                    tables.len()
+                ),
                 allowed: "the same number of each, at least 1".into(),
                 way_out: "give every variable a name, parents and a table",
             });
@@ -120,11 +125,17 @@ impl Network {
             }
             let own = &parents[variable];
             if own.len() > MOST_PARENTS {
-                return problem(format!("{} parents, but at most {MOST_PARENTS} are taken; split it", own.len()));
+                return problem(format!(
+                    "{} parents, but at most {MOST_PARENTS} are taken; split it",
+                    own.len()
+                ));
             }
             for (place, &parent) in own.iter().enumerate() {
                 if parent >= names.len() {
-                    return problem(format!("parent {parent}, but there are {} variables (counted from 0)", names.len()));
+                    return problem(format!(
+                        "parent {parent}, but there are {} variables (counted from 0)",
+                        names.len()
+                    ));
                 }
                 if own[..place].contains(&parent) {
                     return problem(format!("parent {:?} is listed twice; remove one", names[parent]));
@@ -156,11 +167,15 @@ impl Network {
                 .map_err(|error| Error::File { file: path.into(), problem: error.to_string() })?;
         } else {
             for (line, text) in lines {
-                variables.push(serde_json::from_str(&text).map_err(|error| at(path, line, explained(&error)))?);
+                variables
+                    .push(serde_json::from_str(&text).map_err(|error| at(path, line, explained(&error)))?);
             }
         }
         if variables.is_empty() {
-            return Err(Error::File { file: path.into(), problem: "no variables; give one JSON object per line".into() });
+            return Err(Error::File {
+                file: path.into(),
+                problem: "no variables; give one JSON object per line".into(),
+            });
         }
         Self::from_variables(&variables)
     }
@@ -170,8 +185,11 @@ impl Network {
     /// # Errors
     /// [`Error::Variable`], [`Error::Cycle`].
     pub fn from_variables(variables: &[Variable]) -> Result<Self, Error> {
-        let positions: HashMap<&str, usize> =
-            variables.iter().enumerate().map(|(position, variable)| (variable.name.as_str(), position)).collect();
+        let positions: HashMap<&str, usize> = variables
+            .iter()
+            .enumerate()
+            .map(|(position, variable)| (variable.name.as_str(), position))
+            .collect();
         let mut parents = Vec::with_capacity(variables.len());
         let mut tables = Vec::with_capacity(variables.len());
         for Variable { name, parents: own, rows } in variables {
@@ -179,7 +197,9 @@ impl Network {
             let mut list = Vec::with_capacity(own.len());
             for parent in own {
                 let Some(&position) = positions.get(parent.as_str()) else {
-                    return Err(error(format!("parent {parent:?} is not a variable of the net; add it or correct the name")));
+                    return Err(error(format!(
+                        "parent {parent:?} is not a variable of the net; add it or correct the name"
+                    )));
                 };
                 list.push(position);
             }
@@ -265,7 +285,10 @@ impl Network {
 
     /// All edges, as (parent, child).
     pub fn edges(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.parents.iter().enumerate().flat_map(|(child, own)| own.iter().map(move |&parent| (parent, child)))
+        self.parents
+            .iter()
+            .enumerate()
+            .flat_map(|(child, own)| own.iter().map(move |&parent| (parent, child)))
     }
 }
 
@@ -275,7 +298,9 @@ fn table(parents: &[String], rows: &[Vec<f64>]) -> Result<Vec<f64>, String> {
     }
     let mut table = vec![None; 1 << parents.len()];
     for row in rows {
-        let Some((&probability, values)) = row.split_last().filter(|(_, values)| values.len() == parents.len()) else {
+        let Some((&probability, values)) =
+            row.split_last().filter(|(_, values)| values.len() == parents.len())
+        else {
             return Err(format!(
                 "row {row:?} has {} numbers, but must have {}: a value of each parent, then P(true)",
                 row.len(),
@@ -287,7 +312,11 @@ fn table(parents: &[String], rows: &[Vec<f64>]) -> Result<Vec<f64>, String> {
             match value {
                 0.0 => {}
                 1.0 => index |= 1 << k,
-                _ => return Err(format!("row {row:?}: the value of parent {parent:?} is {value}, but must be 0 or 1")),
+                _ => {
+                    return Err(format!(
+                        "row {row:?}: the value of parent {parent:?} is {value}, but must be 0 or 1"
+                    ));
+                }
             }
         }
         if !(0.0..=1.0).contains(&probability) {
@@ -300,7 +329,9 @@ fn table(parents: &[String], rows: &[Vec<f64>]) -> Result<Vec<f64>, String> {
     let rows = table.len();
     let given = table.iter().flatten().count();
     let table: Option<Vec<f64>> = table.into_iter().collect();
-    table.ok_or_else(|| format!("{given} rows, but {rows} are needed: one per combination of the parents' values"))
+    table.ok_or_else(|| {
+        format!("{given} rows, but {rows} are needed: one per combination of the parents' values")
+    })
 }
 
 fn acyclic(n: usize, edges: usize, stream: &mut Stream) -> Result<Vec<Vec<usize>>, Error> {

@@ -90,7 +90,10 @@ impl Samples {
     /// # Panics
     /// If either is out of range.
     pub fn get(&self, row: usize, variable: usize) -> bool {
-        assert!(row < self.rows && variable < self.variables, "sample {row}, variable {variable} out of range");
+        assert!(
+            row < self.rows && variable < self.variables,
+            "sample {row}, variable {variable} out of range"
+        );
         self.bits[row / 64 * self.variables + variable] >> (row % 64) & 1 == 1
     }
 
@@ -147,7 +150,9 @@ impl<'n> Plan<'n> {
 /// highest; half of the undecided samples are decided by each, so about eight random words do for all.
 fn compare(rows: &[u64], thresholds: &[u64], stream: &mut Stream) -> u64 {
     let bit = |b: u32| {
-        rows.iter().zip(thresholds).fold(0, |all, (&row, &threshold)| all | if threshold >> b & 1 == 1 { row } else { 0 })
+        rows.iter()
+            .zip(thresholds)
+            .fold(0, |all, (&row, &threshold)| all | if threshold >> b & 1 == 1 { row } else { 0 })
     };
     // A threshold of 2⁵³ is always above.
     let mut result = bit(BITS);
@@ -166,7 +171,8 @@ fn compare(rows: &[u64], thresholds: &[u64], stream: &mut Stream) -> u64 {
 
 fn one_by_one(word: &[u64], parents: &[usize], thresholds: &[u64], stream: &mut Stream) -> u64 {
     (0..64).fold(0, |all, lane| {
-        let row = parents.iter().enumerate().fold(0, |row, (k, &p)| row | ((word[p] >> lane & 1) as usize) << k);
+        let row =
+            parents.iter().enumerate().fold(0, |row, (k, &p)| row | ((word[p] >> lane & 1) as usize) << k);
         let below = stream.next_u64() >> (64 - BITS) < thresholds[row];
         all | u64::from(below) << lane
     })

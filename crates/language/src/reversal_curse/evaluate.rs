@@ -129,7 +129,12 @@ fn random_other(members: &[usize], one: usize, stream: &mut Stream) -> Option<us
     Some(if drawn == one { members[others] } else { drawn })
 }
 
-fn checked(prompt: usize, scores: &[Score], wanted: usize, parameters: &Parameters) -> Result<Vec<f64>, Error> {
+fn checked(
+    prompt: usize,
+    scores: &[Score],
+    wanted: usize,
+    parameters: &Parameters,
+) -> Result<Vec<f64>, Error> {
     if scores.len() != wanted {
         let problem = format!("has {} scores for {wanted} candidates", scores.len());
         return Err(Error::Answer { prompt, problem });

@@ -62,7 +62,8 @@ impl Evaluation {
 
 fn row(group: Group, direction: Direction, answers: &[&Answer]) -> SummaryRow {
     let share = |is: fn(&Answer) -> bool| {
-        interval(&means(answers.iter().copied(), |answer| Some(f64::from(u8::from(is(answer)))))).unwrap_or(Interval::point(0.0))
+        interval(&means(answers.iter().copied(), |answer| Some(f64::from(u8::from(is(answer))))))
+            .unwrap_or(Interval::point(0.0))
     };
     // All questions of a row have the same candidates: all facts, and the group.
     let chance = |candidates: fn(&Answer) -> usize| 1.0 / answers.first().map_or(1, |a| candidates(a)) as f64;

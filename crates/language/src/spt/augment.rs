@@ -136,7 +136,12 @@ impl Spt {
     ///
     /// # Errors
     /// As [`Spt::segment`].
-    pub fn augment(&self, text: &str, entities: &[(usize, usize)], stream: &mut Stream) -> Result<Augmented, Error> {
+    pub fn augment(
+        &self,
+        text: &str,
+        entities: &[(usize, usize)],
+        stream: &mut Stream,
+    ) -> Result<Augmented, Error> {
         let order = Order::draw(&self.parameters().weights, stream);
         self.rearrange(text, entities, order, stream)
     }
@@ -176,7 +181,10 @@ impl Spt {
                 Ok(units) => (units, None),
                 Err(Error::Changed { byte }) => {
                     let whole = Unit { text: sentence.text.as_str(), kind: Kind::Clause };
-                    (vec![whole], Some(Report { sentence: position, problem: Error::Changed { byte }.to_string() }))
+                    (
+                        vec![whole],
+                        Some(Report { sentence: position, problem: Error::Changed { byte }.to_string() }),
+                    )
                 }
                 Err(error) => return Err((position, error)),
             };

@@ -6,16 +6,44 @@ use crate::Error;
 
 /// Words and phrases at which a clause is split, unless told otherwise. Adjacent ones make one unit (`is known as`).
 pub const CONNECTORS: [&str; 30] = [
-    "is", "was", "are", "were", "has been", "had been", "became", "who", "whose", "which", "that", "where", "when", "while",
-    "because", "and", "or", "but", "known for", "known as", "famous for", "remembered as", "remembered for", "called",
-    "named", "goes by", "answers to", "born in", "such as", "as well as",
+    "is",
+    "was",
+    "are",
+    "were",
+    "has been",
+    "had been",
+    "became",
+    "who",
+    "whose",
+    "which",
+    "that",
+    "where",
+    "when",
+    "while",
+    "because",
+    "and",
+    "or",
+    "but",
+    "known for",
+    "known as",
+    "famous for",
+    "remembered as",
+    "remembered for",
+    "called",
+    "named",
+    "goes by",
+    "answers to",
+    "born in",
+    "such as",
+    "as well as",
 ];
 
 /// Words that are capitalised only because a sentence starts with them. At the start they are no name.
 pub(super) const OPENERS: [&str; 44] = [
-    "a", "after", "all", "although", "an", "as", "at", "before", "both", "by", "can", "did", "do", "does", "during",
-    "each", "even", "every", "for", "from", "he", "her", "here", "his", "how", "if", "in", "it", "its", "no", "of",
-    "on", "once", "she", "since", "the", "their", "there", "they", "this", "to", "we", "what", "with",
+    "a", "after", "all", "although", "an", "as", "at", "before", "both", "by", "can", "did", "do", "does",
+    "during", "each", "even", "every", "for", "from", "he", "her", "here", "his", "how", "if", "in", "it",
+    "its", "no", "of", "on", "once", "she", "since", "the", "their", "there", "they", "this", "to", "we",
+    "what", "with",
 ];
 
 /// How often each order is drawn; the weights need not sum to one.
@@ -94,7 +122,8 @@ impl Parameters {
             });
         }
         let phrase = |text: &str| {
-            !text.is_empty() && text.split(' ').all(|word| !word.is_empty() && word.chars().all(char::is_alphanumeric))
+            !text.is_empty()
+                && text.split(' ').all(|word| !word.is_empty() && word.chars().all(char::is_alphanumeric))
         };
         if let Some(connector) = self.connectors.iter().find(|connector| !phrase(connector)) {
             return Err(Error::Parameter {

@@ -60,7 +60,11 @@ impl Segmenter {
     }
 
     /// The units of a sentence. `spans` are byte ranges of entities, in any order.
-    pub(super) fn segment<'a>(&self, text: &'a str, spans: &[(usize, usize)]) -> Result<Vec<Unit<'a>>, Error> {
+    pub(super) fn segment<'a>(
+        &self,
+        text: &'a str,
+        spans: &[(usize, usize)],
+    ) -> Result<Vec<Unit<'a>>, Error> {
         let entities = sorted_spans(text, spans)?;
         let last_entity_end = entities.last().map_or(0, |&(_, end)| end);
         let body_end = final_marks(text, last_entity_end);
@@ -91,7 +95,11 @@ impl Segmenter {
             first.0 = 0;
         }
         let ends = starts.iter().skip(1).map(|&(start, _)| start).chain([text.len()]);
-        Ok(starts.iter().zip(ends).map(|(&(start, kind), end)| Unit { text: &text[start..end], kind }).collect())
+        Ok(starts
+            .iter()
+            .zip(ends)
+            .map(|(&(start, kind), end)| Unit { text: &text[start..end], kind })
+            .collect())
     }
 }
 
@@ -359,7 +367,8 @@ fn word_end(text: &str, position: usize, end: usize) -> usize {
     let mut characters = text[position..end].char_indices().peekable();
     while let Some((at, c)) = characters.next() {
         let inside = c.is_alphanumeric()
-            || (matches!(c, '\'' | '’' | '-') && characters.peek().is_some_and(|(_, next)| next.is_alphanumeric()));
+            || (matches!(c, '\'' | '’' | '-')
+                && characters.peek().is_some_and(|(_, next)| next.is_alphanumeric()));
         if !inside {
             return position + at;
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use backstitch_language::Error;
 use backstitch_language::facts::{
-    Direction, Fact, FactSet, Finder, Group, NGrams, PeopleParameters, Record, SymbolicParameters, Template, Templates,
-    check_directions, people, people_templates, read_facts_from, symbolic,
+    Direction, Fact, FactSet, Finder, Group, NGrams, PeopleParameters, Record, SymbolicParameters, Template,
+    Templates, check_directions, people, people_templates, read_facts_from, symbolic,
 };
 use backstitch_language::jsonl::{read_jsonl_from, write_jsonl};
 
@@ -38,8 +38,14 @@ fn names_are_ambiguous_word_by_word_and_unique_as_wholes() {
         assert_eq!(uses.keys().filter(|(place, _)| *place == 0).count(), 40);
         set.check().unwrap();
     }
-    assert_ne!(people(&PeopleParameters::default(), 0).unwrap(), people(&PeopleParameters::default(), 1).unwrap());
-    assert_eq!(people(&PeopleParameters::default(), 7).unwrap(), people(&PeopleParameters::default(), 7).unwrap());
+    assert_ne!(
+        people(&PeopleParameters::default(), 0).unwrap(),
+        people(&PeopleParameters::default(), 1).unwrap()
+    );
+    assert_eq!(
+        people(&PeopleParameters::default(), 7).unwrap(),
+        people(&PeopleParameters::default(), 7).unwrap()
+    );
 }
 
 #[test]
@@ -96,7 +102,8 @@ fn records_survive_a_file_and_keep_the_published_shape() {
     let first = String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned();
     let value: serde_json::Value = serde_json::from_str(&first).unwrap();
     assert!(value["prompt"].is_string() && value["completion"].as_str().unwrap().starts_with(' '), "{first}");
-    let error = read_jsonl_from::<Record>(&b"\n{\"prompt\": 3}"[..], Path::new("r.jsonl")).unwrap_err().to_string();
+    let error =
+        read_jsonl_from::<Record>(&b"\n{\"prompt\": 3}"[..], Path::new("r.jsonl")).unwrap_err().to_string();
     assert!(error.starts_with("r.jsonl, line 2: ") && error.contains("invalid type"), "{error}");
 }
 
@@ -104,9 +111,13 @@ fn records_survive_a_file_and_keep_the_published_shape() {
 fn symbolic_pairs_use_disjoint_alphabets_and_only_reversed_questions_are_new() {
     let set = symbolic(&SymbolicParameters::default(), 0).unwrap();
     let count = |group| set.facts.iter().filter(|fact| fact.group == group).count();
-    assert_eq!((count(Group::Both), count(Group::NameToDescription), count(Group::DescriptionToName)), (280, 60, 60));
+    assert_eq!(
+        (count(Group::Both), count(Group::NameToDescription), count(Group::DescriptionToName)),
+        (280, 60, 60)
+    );
     assert_eq!((set.train.len(), set.test.len()), (280 * 2 + 120, 120));
-    let tokens: HashSet<&str> = set.facts.iter().flat_map(|f| [f.name.as_str(), f.description.as_str()]).collect();
+    let tokens: HashSet<&str> =
+        set.facts.iter().flat_map(|f| [f.name.as_str(), f.description.as_str()]).collect();
     assert_eq!(tokens.len(), 800);
     set.check().unwrap();
     assert!(set.test.iter().all(|record| record.is_reversed() == Some(true)));
@@ -122,7 +133,8 @@ fn leaks_are_refused() {
 
     // A sentence in the forbidden order, hidden under a record of another fact.
     let mut set = people(&PeopleParameters::default(), 1).unwrap();
-    let hidden = format!("and the {}, that is {}", set.facts[17].description.to_uppercase(), set.facts[17].name);
+    let hidden =
+        format!("and the {}, that is {}", set.facts[17].description.to_uppercase(), set.facts[17].name);
     set.train.push(Record { prompt: hidden, completion: " !".into(), ..set.train[900].clone() });
     assert_eq!(
         set.check().unwrap_err().to_string(),
@@ -142,8 +154,11 @@ fn leaks_are_refused() {
 
 #[test]
 fn the_finder_goes_by_words() {
-    let facts =
-        [fact("Ann", "tall king", Group::Both), fact("Ann Bee", "king", Group::Both), fact("!!", "x", Group::Both)];
+    let facts = [
+        fact("Ann", "tall king", Group::Both),
+        fact("Ann Bee", "king", Group::Both),
+        fact("!!", "x", Group::Both),
+    ];
     let mut finder = Finder::new(&facts);
     assert!(finder.find("Anna is a tall king").is_empty());
     let found = finder.find("ANN-Bee,\n the  Tall king");
@@ -173,7 +188,10 @@ fn user_facts_are_read_and_refused_by_name() {
         ("{\"name\": \"Ada\"}", "field \"description\" is missing"),
         ("{\"name\": 3, \"description\": \"x\"}", "field \"name\" is 3, but must be text"),
         ("{\"name\": \" \", \"description\": \"x\"}", "must not be empty"),
-        ("{\"name\": \"A\", \"description\": \"x\", \"directon\": \"both\"}", "field \"directon\" is not known"),
+        (
+            "{\"name\": \"A\", \"description\": \"x\", \"directon\": \"both\"}",
+            "field \"directon\" is not known",
+        ),
         ("{\"name\": \"A\", \"description\": \"x\", \"direction\": \"up\"}", "field \"direction\" is \"up\""),
         (
             "{\"name\": \"A\", \"description\": \"x\"}\n{\"name\": \"a\", \"description\": \"y\"}",
@@ -224,9 +242,11 @@ fn sizes_outside_the_range_are_refused() {
         first_names: names,
         last_names: names,
     };
-    for (given, name) in
-        [(parameters(10, 1), "first_names"), (parameters(10, 41), "first_names"), (parameters(119, 40), "people")]
-    {
+    for (given, name) in [
+        (parameters(10, 1), "first_names"),
+        (parameters(10, 41), "first_names"),
+        (parameters(119, 40), "people"),
+    ] {
         let error = people(&given, 0).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }

@@ -19,7 +19,10 @@ fn small() -> FactSet {
         direction: Direction::DescriptionToName,
         template,
     };
-    let test = (0..6).flat_map(|fact| (0..3).map(move |template| (fact, template))).map(|(f, t)| record(f, t)).collect();
+    let test = (0..6)
+        .flat_map(|fact| (0..3).map(move |template| (fact, template)))
+        .map(|(f, t)| record(f, t))
+        .collect();
     FactSet { facts: facts.clone(), train: vec![], test }
 }
 
@@ -62,7 +65,10 @@ fn ranking_counts_ties_against_the_model() {
     let summary = evaluation.summary();
     assert_eq!(summary.len(), 2);
     let row = &summary[0];
-    assert_eq!((row.group, row.reversed, row.facts, row.questions), (Group::NameToDescription, Some(true), 4, 12));
+    assert_eq!(
+        (row.group, row.reversed, row.facts, row.questions),
+        (Group::NameToDescription, Some(true), 4, 12)
+    );
     assert_eq!((row.top1.estimate, row.top1_in_group.estimate), (0.25, 0.25));
     assert_eq!((row.chance, row.chance_in_group), (1.0 / 6.0, 0.25));
     assert_eq!((summary[1].top1.estimate, summary[1].top1_in_group.estimate), (0.0, 0.5));
@@ -128,7 +134,9 @@ fn per_token_scores_change_the_ranking() {
 #[test]
 fn answers_of_the_wrong_shape_are_refused() {
     let set = small();
-    let ask = |values: Vec<Score>| evaluate(&set, &set.test, &Parameters::default(), silent, |_, _| Ok(values.clone()));
+    let ask = |values: Vec<Score>| {
+        evaluate(&set, &set.test, &Parameters::default(), silent, |_, _| Ok(values.clone()))
+    };
     for (values, wrong) in [
         (flat(&[-1.0; 5]), "5 scores for 6 candidates"),
         (flat(&[f64::NAN; 6]), "NaN"),
@@ -139,13 +147,16 @@ fn answers_of_the_wrong_shape_are_refused() {
         assert!(error.contains(wrong), "{error}");
     }
     let short = |_: &[String]| Ok(vec![]);
-    let error = evaluate(&set, &set.test, &Parameters::default(), short, |_, _| Ok(flat(&[-1.0; 6]))).unwrap_err();
+    let error =
+        evaluate(&set, &set.test, &Parameters::default(), short, |_, _| Ok(flat(&[-1.0; 6]))).unwrap_err();
     assert!(error.to_string().contains("0 completions for 18 prompts"), "{error}");
     let broken = |_: &[String]| Err(Error::model("no answer"));
     let error = evaluate(&set, &set.test, &Parameters::default(), broken, |_, _| Ok(vec![])).unwrap_err();
     assert_eq!(error.to_string(), "the model failed: no answer");
     // A model that excludes everything has no difference, and no panic.
-    let none = evaluate(&set, &set.test, &Parameters::default(), silent, |_, _| Ok(flat(&[f64::NEG_INFINITY; 6]))).unwrap();
+    let none =
+        evaluate(&set, &set.test, &Parameters::default(), silent, |_, _| Ok(flat(&[f64::NEG_INFINITY; 6])))
+            .unwrap();
     assert_eq!(none.summary()[0].difference, None);
     assert_eq!(none.answers[0].above, 5);
     serde_json::to_string(&none.summary()).unwrap();

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use backstitch_language::Error;
 use backstitch_language::spt::{
-    Arm, CARD, Kind, Order, OrderWeights, Parameters, Sentence, Spt, Unit, check_units, join, movable, read_sentences_from, words,
+    Arm, CARD, Kind, Order, OrderWeights, Parameters, Sentence, Spt, Unit, check_units, join, movable,
+    read_sentences_from, words,
 };
 use backstitch_numerics::Stream;
 use proptest::prelude::*;
@@ -27,9 +28,15 @@ fn rules_have_the_documented_priority() {
     use Kind::*;
     // An entity wins over the quote and the capitals that it covers; a quote wins over capitals.
     let text = "a \"Blue Book\" by Ada Birch, known for \"The X\" and more";
-    assert_eq!(cut(text, &[]), ["a ", "\"Blue Book\" ", "by ", "Ada Birch, ", "known for ", "\"The X\" ", "and ", "more"]);
+    assert_eq!(
+        cut(text, &[]),
+        ["a ", "\"Blue Book\" ", "by ", "Ada Birch, ", "known for ", "\"The X\" ", "and ", "more"]
+    );
     assert_eq!(kinds(text, &[]), [Clause, Quote, Clause, Name, Connector, Quote, Connector, Clause]);
-    assert_eq!(cut(text, &[(0, 13)]), ["a \"Blue Book\" ", "by ", "Ada Birch, ", "known for ", "\"The X\" ", "and ", "more"]);
+    assert_eq!(
+        cut(text, &[(0, 13)]),
+        ["a \"Blue Book\" ", "by ", "Ada Birch, ", "known for ", "\"The X\" ", "and ", "more"]
+    );
     assert_eq!(kinds(text, &[(0, 13)])[0], Entity);
     // Spans may be given in any order, and may touch.
     assert_eq!(cut("abcdef", &[(3, 6), (0, 3)]), ["abc", "def"]);
@@ -37,7 +44,10 @@ fn rules_have_the_documented_priority() {
 
 #[test]
 fn capitals_at_the_start_of_a_sentence_are_judged_by_the_word() {
-    assert_eq!(cut("The old painter of Rome is Ada.", &[]), ["The old painter of ", "Rome ", "is ", "Ada", "."]);
+    assert_eq!(
+        cut("The old painter of Rome is Ada.", &[]),
+        ["The old painter of ", "Rome ", "is ", "Ada", "."]
+    );
     assert_eq!(cut("Ada Birch paints", &[]), ["Ada Birch ", "paints"]);
     assert_eq!(cut("Because I say so", &[]), ["Because ", "I say so"]);
     assert_eq!(cut("it rains. The sun sets", &[]), ["it rains. ", "The sun sets"]);
@@ -47,12 +57,10 @@ fn capitals_at_the_start_of_a_sentence_are_judged_by_the_word() {
 
 #[test]
 fn clauses_end_at_marks_before_white_space() {
-    assert_eq!(cut("he paid 3,000 at 12:30, then left; at last: gone", &[]), [
-        "he paid 3,000 at 12:30, ",
-        "then left; ",
-        "at last: ",
-        "gone"
-    ]);
+    assert_eq!(
+        cut("he paid 3,000 at 12:30, then left; at last: gone", &[]),
+        ["he paid 3,000 at 12:30, ", "then left; ", "at last: ", "gone"]
+    );
     assert_eq!(cut("今日は雨、明日は晴れ。", &[]), ["今日は雨、", "明日は晴れ", "。"]);
     assert_eq!(cut("a quote \" never closed", &[]), ["a quote \" never closed"]);
     assert_eq!(cut("he has been known for years", &[]), ["he ", "has been known for ", "years"]);
@@ -62,7 +70,10 @@ fn clauses_end_at_marks_before_white_space() {
 fn long_clauses_are_cut_into_pieces() {
     let pieces = |n| {
         let text = vec!["word"; n].join(" ");
-        cut(&text, &[]).iter().map(|unit| unit.split(' ').filter(|w| !w.is_empty()).count()).collect::<Vec<_>>()
+        cut(&text, &[])
+            .iter()
+            .map(|unit| unit.split(' ').filter(|w| !w.is_empty()).count())
+            .collect::<Vec<_>>()
     };
     assert_eq!(pieces(8), [8]);
     assert_eq!(pieces(9), [8, 1]);
@@ -97,7 +108,10 @@ fn final_marks_stay_last_in_every_order() {
         let mut stream = Stream::new(seed, "test");
         for order in [Order::Original, Order::Reversed, Order::Permuted] {
             let out = spt().rearrange(text, &[], order, &mut stream).unwrap();
-            assert!(out.text.ends_with("?! ") && out.text.starts_with(' ') && out.text.len() == text.len(), "{out:?}");
+            assert!(
+                out.text.ends_with("?! ") && out.text.starts_with(' ') && out.text.len() == text.len(),
+                "{out:?}"
+            );
         }
     }
     let reversed = spt().rearrange(text, &[], Order::Reversed, &mut Stream::new(0, "test")).unwrap();
@@ -108,7 +122,8 @@ fn final_marks_stay_last_in_every_order() {
 
 #[test]
 fn scripts_without_spaces_are_joined_without_spaces() {
-    let out = spt().rearrange("今日は雨、明日は晴れ。", &[], Order::Reversed, &mut Stream::new(0, "test")).unwrap();
+    let out =
+        spt().rearrange("今日は雨、明日は晴れ。", &[], Order::Reversed, &mut Stream::new(0, "test")).unwrap();
     assert_eq!(out.text, "明日は晴れ今日は雨、。");
 }
 
@@ -214,7 +229,10 @@ fn parameters_are_checked() {
         Spt::new(parameters).unwrap_err().to_string()
     };
     assert!(with(|p| p.weights.original = -1.0).contains("weights.original is -1"));
-    assert!(with(|p| p.weights = OrderWeights { original: 0.0, reversed: 0.0, permuted: 0.0 }).contains("not all zero"));
+    assert!(
+        with(|p| p.weights = OrderWeights { original: 0.0, reversed: 0.0, permuted: 0.0 })
+            .contains("not all zero")
+    );
     assert!(with(|p| p.weights.permuted = f64::NAN).contains("NaN"));
     assert!(with(|p| p.longest_unit = 0).contains("longest_unit is 0"));
     assert!(with(|p| p.connectors.push("known  for".into())).contains("\"known  for\""));
@@ -223,8 +241,9 @@ fn parameters_are_checked() {
 
 #[test]
 fn threads_and_neighbours_do_not_change_a_sentence() {
-    let sentences: Vec<Sentence> =
-        (0..200).map(|i| format!("Ada Birch, who is number {i}, lives in Rome and paints.").as_str().into()).collect();
+    let sentences: Vec<Sentence> = (0..200)
+        .map(|i| format!("Ada Birch, who is number {i}, lives in Rome and paints.").as_str().into())
+        .collect();
     let all = spt().augment_all(&sentences, 3, 9).unwrap();
     let one = rayon_pool(1, || spt().augment_all(&sentences, 3, 9).unwrap());
     assert_eq!(all, one);
