@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::infer::Pairs;
 use super::network::Network;
 use super::observe::Observation;
 use super::vocabulary::{FIRST_VARIABLE, ONE, Vocabulary};
@@ -13,26 +14,51 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub struct CountModel {
     vocabulary: Vocabulary,
-    /// Zeros and ones of each variable.
-    single: Vec<[u64; 2]>,
-    /// (given, asked) → counts of (given, asked) at index given + 2·asked.
-    pairs: HashMap<(usize, usize), [u64; 4]>,
+    /// Zeros and ones of each variable, counted or in probability.
+    single: Vec<[f64; 2]>,
+    /// (given, asked) → how much there is of (given, asked) at index given + 2·asked.
+    pairs: HashMap<(usize, usize), [f64; 4]>,
 }
 
 impl CountModel {
     /// Counts observations. A sample of n variables takes n² counts.
     pub fn fit(observations: &[Observation], vocabulary: &Vocabulary) -> Self {
-        let mut single = vec![[0; 2]; vocabulary.names().len()];
-        let mut pairs: HashMap<(usize, usize), [u64; 4]> = HashMap::new();
+        let mut single = vec![[0.0; 2]; vocabulary.names().len()];
+        let mut pairs: HashMap<(usize, usize), [f64; 4]> = HashMap::new();
         for Observation { values } in observations {
             for &(a, x) in values {
-                single[a][usize::from(x)] += 1;
+                single[a][usize::from(x)] += 1.0;
                 for &(b, y) in values.iter().filter(|&&(b, _)| b != a) {
-                    pairs.entry((a, b)).or_default()[usize::from(x) + 2 * usize::from(y)] += 1;
+                    pairs.entry((a, b)).or_default()[usize::from(x) + 2 * usize::from(y)] += 1.0;
                 }
             }
         }
         Self { vocabulary: vocabulary.clone(), single, pairs }
+    }
+
+    /// What [`CountModel::fit`] tends to with more and more samples in which only the pairs of `together` are seen: the theory,
+    /// without noise. `together` has positions of variables of `pairs`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a position out of range.
+    pub fn of_pairs(
+        pairs: &Pairs,
+        together: &[(usize, usize)],
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, Error> {
+        let n = pairs.variables().min(vocabulary.names().len());
+        if let Some((a, b)) = together.iter().find(|(a, b)| *a >= n || *b >= n) {
+            return Err(Error::Parameter {
+                name: "together",
+                value: format!("({a}, {b})"),
+                allowed: format!("positions from 0 to {}", n.saturating_sub(1)),
+                way_out: "make the pairs from the same net",
+            });
+        }
+        let single = (0..n).map(|v| [1.0 - pairs.marginal(v), pairs.marginal(v)]).collect();
+        let both = together.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
+        let pairs = both.map(|(a, b)| ((a, b), pairs.joint(a, b))).collect();
+        Ok(Self { vocabulary: vocabulary.clone(), single, pairs })
     }
 
     /// Were the two ever seen together?
@@ -74,11 +100,11 @@ impl CountModel {
         let known = given.iter().rev().find_map(|&(v, x)| {
             let counts = self.pairs.get(&(v, asked))?;
             let [zero, one] = [counts[usize::from(x)], counts[usize::from(x) + 2]];
-            (zero + one > 0).then_some([zero, one])
+            (zero + one > 0.0).then_some([zero, one])
         });
         let [zero, one] = known.unwrap_or(self.single[asked]);
-        let total = (zero + one) as f64;
-        let share = |count: u64| if total > 0.0 { count as f64 / total } else { 0.5 };
+        let total = zero + one;
+        let share = |count: f64| if total > 0.0 { count / total } else { 0.5 };
         log[self.vocabulary.value(false) as usize] = share(zero).ln();
         log[self.vocabulary.value(true) as usize] = share(one).ln();
         Ok(log)

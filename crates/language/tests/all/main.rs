@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
 mod facts;
+mod locality;
+mod locality_estimates;
 mod reversal_curse;
 mod spt;
