@@ -112,6 +112,13 @@ impl Templates {
         Ok(Self { sides: [name_to_description, description_to_name] })
     }
 
+    /// Patterns that only ask, of either direction: for a model that was trained elsewhere.
+    pub fn for_questions(patterns: Vec<Template>) -> Self {
+        let (name_first, description_first) =
+            patterns.into_iter().partition(|template| template.direction == Direction::NameToDescription);
+        Self { sides: [(vec![], name_first), (vec![], description_first)] }
+    }
+
     /// Training and held-out patterns of a direction.
     pub fn of(&self, direction: Direction) -> (&[Template], &[Template]) {
         let (train, held_out) = &self.sides[match direction {

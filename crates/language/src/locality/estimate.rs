@@ -126,30 +126,30 @@ impl<'a, M: FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>> Estimator<'a, M>
                 way_out: "use the sampled estimate",
             });
         }
-        // Every branch: its query, the values so far, and their probability.
-        let mut branches: Vec<(usize, Vec<(usize, bool)>, f64)> = queries
+        let mut branches: Vec<Branch> = queries
             .iter()
             .enumerate()
-            .map(|(i, query)| (i, vec![(query.condition, query.value)], 1.0))
+            .map(|(query, asked)| Branch { query, given: vec![(asked.condition, asked.value)], weight: 1.0 })
             .collect();
         let mut values = vec![Some(0.0); queries.len()];
         while !branches.is_empty() {
-            let asked = |(query, given, _): &(usize, Vec<(usize, bool)>, f64)| {
-                scaffolds[*query].get(given.len() - 1).copied().unwrap_or(queries[*query].target)
+            let asked = |branch: &Branch| {
+                let next = scaffolds[branch.query].get(branch.given.len() - 1);
+                next.copied().unwrap_or(queries[branch.query].target)
             };
             let prompts: Vec<Vec<u32>> = branches
                 .iter()
                 .map(|branch| {
-                    self.vocabulary.prompt(queries[branch.0].target, &branch.1, Some(asked(branch)))
+                    let target = queries[branch.query].target;
+                    self.vocabulary.prompt(target, &branch.given, Some(asked(branch)))
                 })
                 .collect();
             let read = self.read(&prompts)?;
             let mut next = Vec::new();
-            for (branch, one) in branches.into_iter().zip(read) {
-                let variable = asked(&branch);
-                let (query, given, weight) = branch;
-                if given.len() > scaffolds[query].len() {
-                    if let Some(value) = &mut values[query] {
+            for (branch, one) in branches.iter().zip(read) {
+                let Branch { query, given, weight } = branch;
+                if given.len() > scaffolds[*query].len() {
+                    if let Some(value) = &mut values[*query] {
                         *value += weight * one;
                     }
                     continue;
@@ -157,8 +157,8 @@ impl<'a, M: FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>> Estimator<'a, M>
                 for (value, probability) in [(false, 1.0 - one), (true, one)] {
                     if weight * probability > 0.0 {
                         let mut given = given.clone();
-                        given.push((variable, value));
-                        next.push((query, given, weight * probability));
+                        given.push((asked(branch), value));
+                        next.push(Branch { query: *query, given, weight: weight * probability });
                     }
                 }
             }
@@ -349,6 +349,14 @@ impl<'a, M: FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>> Estimator<'a, M>
         }
         Ok(answers)
     }
+}
+
+/// One combination of values of the first variables of a scaffold.
+struct Branch {
+    query: usize,
+    given: Vec<(usize, bool)>,
+    /// Its probability given the condition.
+    weight: f64,
 }
 
 /// One sampled path from the condition towards the target.

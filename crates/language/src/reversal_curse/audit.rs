@@ -1,8 +1,13 @@
 //! Which facts a corpus states, and in which direction.
 
-use serde::Serialize;
+use std::path::Path;
 
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Error;
 use crate::facts::{Direction, Fact, Finder, Group};
+use crate::jsonl::{at, explained, read_lines};
 
 /// How a fact stands in a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +65,36 @@ impl Audit {
     pub fn count(&self, stored: Stored) -> usize {
         self.facts.iter().filter(|fact| fact.stored == stored).count()
     }
+}
+
+/// Reads the texts of a corpus: JSON Lines if the first line starts with `{` (the text is `prompt` + `completion`, or `text`, or
+/// `content`; other fields do not count), else one text per line.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Line`] for a line that is not JSON or has none of these fields as text.
+pub fn read_corpus(path: &Path) -> Result<Vec<String>, Error> {
+    let lines = read_lines(path)?;
+    let json = lines.first().is_some_and(|(_, text)| text.trim_start().starts_with('{'));
+    lines
+        .into_iter()
+        .map(|(line, text)| {
+            if !json {
+                return Ok(text);
+            }
+            let value: Value = serde_json::from_str(&text).map_err(|error| at(path, line, explained(&error)))?;
+            let field = |name: &str| value.get(name).and_then(Value::as_str);
+            match (field("prompt"), field("completion")) {
+                (Some(prompt), Some(completion)) => Ok(format!("{prompt}{completion}")),
+                _ => match field("text").or_else(|| field("content")) {
+                    Some(text) => Ok(text.to_owned()),
+                    None => {
+                        let problem = "no text; a record has \"prompt\" and \"completion\", or \"text\", or \"content\", in quotes";
+                        Err(at(path, line, problem.into()))
+                    }
+                },
+            }
+        })
+        .collect()
 }
 
 /// Reads a corpus, one text (sentence, line or paragraph) at a time. A fact is stated in a text if all words of its name

@@ -81,7 +81,7 @@ mod card;
 mod evaluate;
 mod summary;
 
-pub use audit::{Audit, FactAudit, Stored, audit};
+pub use audit::{Audit, FactAudit, Stored, audit, read_corpus};
 pub use card::CARD;
 pub use evaluate::{Answer, Evaluation, Parameters, Score, evaluate, exact_match};
 pub use summary::SummaryRow;

@@ -1,8 +1,12 @@
 //! Scores of answers, and the audit of a corpus.
 
 use backstitch_language::Error;
-use backstitch_language::facts::{Direction, Fact, FactSet, Group, PeopleParameters, Record, people};
-use backstitch_language::reversal_curse::{CARD, Parameters, Score, Stored, audit, evaluate, exact_match};
+use backstitch_language::facts::{
+    Direction, Fact, FactSet, Group, PeopleParameters, Record, Template, Templates, people,
+};
+use backstitch_language::reversal_curse::{
+    CARD, Parameters, Score, Stored, audit, evaluate, exact_match, read_corpus,
+};
 
 fn small() -> FactSet {
     let facts = (0..6).map(|i| Fact {
@@ -178,6 +182,38 @@ fn the_audit_finds_what_the_generator_stored() {
     facts[1].group = Group::Unstated;
     let again = backstitch_language::reversal_curse::audit(&facts, texts.iter().map(String::as_str));
     assert!(again.facts[0].contradicts && !again.facts[1].contradicts);
+}
+
+#[test]
+fn corpora_are_lines_or_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |text: &str| {
+        let path = folder.path().join("corpus");
+        std::fs::write(&path, text).unwrap();
+        read_corpus(&path)
+    };
+    assert_eq!(read("one\n\ntwo").unwrap(), ["one", "two"]);
+    let records = "{\"prompt\": \"Ada is\", \"completion\": \" tall\"}\n{\"text\": \"x\", \"id\": 3}\n{\"content\": \"y\"}";
+    assert_eq!(read(records).unwrap(), ["Ada is tall", "x", "y"]);
+    let error = read("{\"text\": \"x\"}\n{\"text\": 4}").unwrap_err().to_string();
+    assert!(error.contains("line 2: no text"), "{error}");
+    assert!(read("{\"text\": \"x\"}\nnot json").unwrap_err().to_string().contains("line 2: not JSON"));
+}
+
+#[test]
+fn a_users_facts_are_asked_in_both_directions() {
+    let facts = vec![Fact { name: "Ada".into(), description: "painter".into(), group: Group::Unstated }];
+    let patterns =
+        ["{name} is the {description}", "the {description} is {name}", "a {description} named {name}"];
+    let patterns = patterns.into_iter().map(|text| Template::new(text).unwrap()).collect();
+    let set = FactSet::new(facts, &Templates::for_questions(patterns));
+    assert!(set.train.is_empty());
+    let prompts: Vec<&str> = set.test.iter().map(|record| record.prompt.as_str()).collect();
+    assert_eq!(prompts, ["Ada is the", "the painter is", "a painter named"]);
+    let score = |_: &str, candidates: &[String]| Ok(flat(&vec![-1.0; candidates.len()]));
+    let summary = evaluate(&set, &set.test, &Parameters::default(), silent, score).unwrap().summary();
+    assert!(summary.iter().all(|row| row.reversed.is_none() && row.difference.is_none()));
+    assert_eq!((summary.len(), summary[1].chance), (2, 1.0));
 }
 
 #[test]

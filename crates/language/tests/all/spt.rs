@@ -200,7 +200,7 @@ fn arms_do_what_their_names_say() {
         texts.dedup();
         texts
     };
-    assert_eq!(texts(Arm::Standard), [sentence.text.clone()]);
+    assert_eq!(texts(Arm::Standard), std::slice::from_ref(&sentence.text));
     assert_eq!(texts(Arm::WordReverse), [sentence.text.clone(), "dawn of painter the is Birch Ada.".into()]);
     assert_eq!(texts(Arm::UnitReverse), [sentence.text.clone(), "the painter of dawn is Ada Birch.".into()]);
     assert_eq!(texts(Arm::Permutation).len(), 6);
