@@ -174,7 +174,12 @@ impl<'a> CellContext<'a> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn checkpoint_with<T: Serialize>(&self, step: u64, state: &T, payload: &[u8]) -> Result<(), CellError> {
+    pub fn checkpoint_with<T: Serialize>(
+        &self,
+        step: u64,
+        state: &T,
+        payload: &[u8],
+    ) -> Result<(), CellError> {
         let path = self.checkpoint_path();
         // The metrics must be durable before the checkpoint that counts on them.
         let metrics_bytes = match fs::File::open(self.metrics_path()) {

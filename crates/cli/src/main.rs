@@ -14,6 +14,11 @@ use clap::Parser;
 use arguments::{Arguments, Verb};
 use failure::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, Failure};
 
+/// Wings that train make and drop many buffers.
+#[cfg(feature = "language")]
+#[global_allocator]
+static ALLOCATOR: backstitch_nn::MiMalloc = backstitch_nn::MiMalloc;
+
 fn main() {
     std::process::exit(match execute() {
         Ok(code) => code,
