@@ -180,6 +180,16 @@ impl Record {
     }
 }
 
+/// A record as others publish it: prompt and completion only; further fields are ignored. Read with
+/// [`crate::jsonl::read_jsonl`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The sentence up to just before the target.
+    pub prompt: String,
+    /// The rest, with the space that it starts with.
+    pub completion: String,
+}
+
 /// Facts with the sentences that train them and the questions that test them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactSet {
