@@ -22,7 +22,7 @@ pub struct Sentence {
     /// Entities as byte ranges `[start, end)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<(usize, usize)>,
-    /// Units made elsewhere (by a language model, or by hand) instead of the rules.
+    /// Units made elsewhere (by a language model, or by hand) instead of the rules. All of them move, final marks too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<Vec<String>>,
 }

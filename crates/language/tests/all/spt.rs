@@ -264,26 +264,19 @@ fn rayon_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 #[test]
 fn units_are_those_of_the_rules_written_with_regular_expressions() {
     // Made by peers/spt_vectors.py, a second reading of the documented rules.
-    let vectors: Vec<(String, Vec<(usize, usize)>, Vec<(String, Kind)>)> =
-        serde_json::from_str::<Vec<serde_json::Value>>(include_str!("../vectors/spt.json"))
-            .unwrap()
-            .into_iter()
-            .map(|mut case| {
-                let mut take = |field: &str| case[field].take();
-                let units = serde_json::from_value::<Vec<(String, String)>>(take("units")).unwrap();
-                let units = units.into_iter().map(|(text, kind)| (text, kind_of(&kind))).collect();
-                let spans = serde_json::from_value(take("spans")).unwrap();
-                (serde_json::from_value(take("text")).unwrap(), spans, units)
-            })
-            .collect();
-    assert!(vectors.len() > 400);
-    for (text, spans, expected) in vectors {
-        let found: Vec<(String, Kind)> = spt()
-            .segment(&text, &spans)
-            .unwrap()
-            .iter()
-            .map(|unit| (unit.text.to_owned(), unit.kind))
-            .collect();
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        spans: Vec<(usize, usize)>,
+        units: Vec<(String, String)>,
+    }
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../vectors/spt.json")).unwrap();
+    assert!(cases.len() > 400);
+    for Case { text, spans, units } in cases {
+        let found = spt().segment(&text, &spans).unwrap();
+        let found: Vec<(&str, Kind)> = found.iter().map(|unit| (unit.text, unit.kind)).collect();
+        let expected: Vec<(&str, Kind)> =
+            units.iter().map(|(text, kind)| (text.as_str(), kind_of(kind))).collect();
         assert_eq!(found, expected, "{text:?} {spans:?}");
     }
 }
