@@ -231,6 +231,16 @@ impl FactSet {
         self.facts[record.fact].target(record.direction)
     }
 
+    /// The question after a sentence that states its fact the other way round, as the model would see it in its prompt: the control
+    /// that shows whether attention reverses what weights do not. `None` if no training sentence goes the other way.
+    pub fn in_context(&self, question: &Record, separator: &str) -> Option<Record> {
+        let other = |record: &&Record| {
+            record.fact == question.fact && record.direction == question.direction.reversed()
+        };
+        let stated = self.train.iter().find(other)?.text();
+        Some(Record { prompt: format!("{stated}{separator}{}", question.prompt), ..question.clone() })
+    }
+
     /// Checks that training and test share no sentence and that no fact leaks into a direction it is not listed with.
     ///
     /// # Errors

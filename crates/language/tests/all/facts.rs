@@ -133,6 +133,22 @@ fn symbolic_pairs_use_disjoint_alphabets_and_only_reversed_questions_are_new() {
 }
 
 #[test]
+fn a_fact_in_context_stands_the_other_way_round() {
+    let set = people(&PeopleParameters::default(), 0).unwrap();
+    for question in &set.test {
+        let shown = set.in_context(question, " . ");
+        if question.group.trains(question.direction.reversed()) == Some(false) {
+            assert_eq!(shown, None);
+            continue;
+        }
+        let shown = shown.unwrap();
+        let (stated, asked) = shown.prompt.split_once(" . ").unwrap();
+        assert_eq!((asked, &shown.completion), (question.prompt.as_str(), &question.completion));
+        assert!(stated.contains(set.target(question)) && !asked.contains(set.target(question)));
+    }
+}
+
+#[test]
 fn leaks_are_refused() {
     let mut set = people(&PeopleParameters::default(), 1).unwrap();
     set.train.push(set.test[5].clone());
