@@ -175,6 +175,17 @@ pub enum Error {
         /// Position of the sample, from 0.
         sample: usize,
     },
+    /// A token where it cannot stand.
+    #[error(
+        "token {token} cannot stand at place {place} of a sample; a sample is the start, a variable, then variables with \
+         values"
+    )]
+    Token {
+        /// The token.
+        token: u32,
+        /// Its place, from 0.
+        place: usize,
+    },
     /// An answer of a model that has the wrong shape or is no number.
     #[error("the model's answer to prompt {prompt} {problem}")]
     Answer {

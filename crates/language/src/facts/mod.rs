@@ -180,6 +180,16 @@ impl Record {
     }
 }
 
+/// A record as others publish it: prompt and completion only; further fields are ignored. Read with
+/// [`crate::jsonl::read_jsonl`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The sentence up to just before the target.
+    pub prompt: String,
+    /// The rest, with the space that it starts with.
+    pub completion: String,
+}
+
 /// Facts with the sentences that train them and the questions that test them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactSet {
@@ -219,6 +229,16 @@ impl FactSet {
     /// If the record names a fact that is not here; [`FactSet::check`] excludes it.
     pub fn target(&self, record: &Record) -> &str {
         self.facts[record.fact].target(record.direction)
+    }
+
+    /// The question after a sentence that states its fact the other way round, as the model would see it in its prompt: the control
+    /// that shows whether attention reverses what weights do not. `None` if no training sentence goes the other way.
+    pub fn in_context(&self, question: &Record, separator: &str) -> Option<Record> {
+        let other = |record: &&Record| {
+            record.fact == question.fact && record.direction == question.direction.reversed()
+        };
+        let stated = self.train.iter().find(other)?.text();
+        Some(Record { prompt: format!("{stated}{separator}{}", question.prompt), ..question.clone() })
     }
 
     /// Checks that training and test share no sentence and that no fact leaks into a direction it is not listed with.

@@ -220,9 +220,18 @@ impl Samples {
         let n = self.variables();
         let mut pairs = Pairs { variables: n, joint: vec![[0.0; 4]; n * n] };
         let list: Vec<(usize, usize)> = (0..n).flat_map(|a| (a..n).map(move |b| (a, b))).collect();
-        let counts: Vec<[u64; 4]> = list.par_iter().map(|&(a, b)| self.counts(a, b)).collect();
-        for (&(a, b), counts) in list.iter().zip(counts) {
-            pairs.set(a, b, counts.map(|count| count as f64 / self.rows() as f64));
+        // Column by column the words of a variable lie side by side, which is several times faster.
+        let columns = self.columns();
+        let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        let single: Vec<u64> = columns.iter().map(|column| ones(column)).collect();
+        let together = |&(a, b): &(usize, usize)| -> u64 {
+            columns[a].iter().zip(&columns[b]).map(|(x, y)| u64::from((x & y).count_ones())).sum()
+        };
+        let both: Vec<u64> = list.par_iter().map(together).collect();
+        let rows = self.rows() as u64;
+        for (&(a, b), both) in list.iter().zip(both) {
+            let counts = [rows + both - single[a] - single[b], single[a] - both, single[b] - both, both];
+            pairs.set(a, b, counts.map(|count| count as f64 / rows as f64));
         }
         pairs
     }

@@ -97,6 +97,12 @@ impl Samples {
         self.bits[row / 64 * self.variables + variable] >> (row % 64) & 1 == 1
     }
 
+    /// The words of every variable.
+    pub(super) fn columns(&self) -> Vec<Vec<u64>> {
+        let column = |v| self.bits.iter().skip(v).step_by(self.variables).copied().collect();
+        (0..self.variables).into_par_iter().map(column).collect()
+    }
+
     /// How often (a, b) was (0,0), (1,0), (0,1), (1,1): bit 0 of the index is the value of a.
     pub fn counts(&self, a: usize, b: usize) -> [u64; 4] {
         let (mut ones_a, mut ones_b, mut both) = (0, 0, 0);

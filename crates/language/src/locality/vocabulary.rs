@@ -76,7 +76,7 @@ impl Vocabulary {
     /// Tokens as the text that they stand for; the text of a prompt is the beginning of the text of a sample.
     ///
     /// # Errors
-    /// [`Error::Answer`] for a token that is not in the vocabulary or not at its place.
+    /// [`Error::Token`] for a token that is not in the vocabulary or not at its place.
     pub fn text(&self, tokens: &[u32]) -> Result<String, Error> {
         let mut text = String::new();
         for (place, &token) in tokens.iter().enumerate() {
@@ -89,10 +89,7 @@ impl Vocabulary {
                 (_, ZERO | ONE, _) if place >= 3 && !place.is_multiple_of(2) => {
                     writeln!(text, "{}", token - ZERO)
                 }
-                _ => {
-                    let problem = format!("has token {token} at place {place}, where it cannot stand");
-                    return Err(Error::Answer { prompt: 0, problem });
-                }
+                _ => return Err(Error::Token { token, place }),
             };
         }
         Ok(text)

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::order::{Order, join, movable, words};
-use super::segment::{Kind, Unit, check_units};
+use super::segment::{Kind, Unit, check_units, sorted_spans};
 use super::{OrderWeights, Spt};
 use crate::Error;
 use crate::jsonl::{at, explained, read_lines, read_lines_from};
@@ -22,7 +22,7 @@ pub struct Sentence {
     /// Entities as byte ranges `[start, end)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<(usize, usize)>,
-    /// Units made elsewhere (by a language model, or by hand) instead of the rules.
+    /// Units made elsewhere (by a language model, or by hand) instead of the rules. All of them move, final marks too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<Vec<String>>,
 }
@@ -37,7 +37,8 @@ impl From<&str> for Sentence {
 /// sentence per line.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::Line`].
+/// [`Error::File`]; [`Error::Line`], also for spans that overlap or leave the sentence. Units that are not the sentence are no
+/// error here: [`Spt::augment_all`] reports them.
 pub fn read_sentences(path: &Path) -> Result<Vec<Sentence>, Error> {
     parse(read_lines(path)?, path)
 }
@@ -57,9 +58,16 @@ fn parse(lines: Vec<(usize, String)>, name: &Path) -> Result<Vec<Sentence>, Erro
     let json = lines[0].1.trim_start().starts_with('{');
     lines
         .into_iter()
-        .map(|(line, text)| match json {
-            true => serde_json::from_str(&text).map_err(|error| at(name, line, explained(&error))),
-            false => Ok(Sentence { text, ..Sentence::default() }),
+        .map(|(line, text)| {
+            if !json {
+                return Ok(Sentence { text, ..Sentence::default() });
+            }
+            let sentence: Sentence =
+                serde_json::from_str(&text).map_err(|error| at(name, line, explained(&error)))?;
+            match sorted_spans(&sentence.text, &sentence.spans) {
+                Ok(_) => Ok(sentence),
+                Err(error) => Err(at(name, line, error.to_string())),
+            }
         })
         .collect()
 }

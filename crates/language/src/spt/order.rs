@@ -21,10 +21,12 @@ pub enum Order {
 impl Order {
     /// Draws an order with the given weights (see [`super::Parameters::validate`] for what weights may be).
     pub fn draw(weights: &OrderWeights, stream: &mut Stream) -> Self {
-        let at = stream.uniform() * (weights.original + weights.reversed + weights.permuted);
-        if at < weights.original {
+        let OrderWeights { original, reversed, permuted } = *weights;
+        let at = stream.uniform() * (original + reversed + permuted);
+        // The product can round up to the sum: an order of weight zero must not come of that.
+        if at < original || reversed + permuted == 0.0 {
             Self::Original
-        } else if at < weights.original + weights.reversed || weights.permuted == 0.0 {
+        } else if at < original + reversed || permuted == 0.0 {
             Self::Reversed
         } else {
             Self::Permuted

@@ -121,7 +121,8 @@ pub fn check_units<T: AsRef<str>>(text: &str, units: &[T]) -> Result<(), Error> 
     if byte < whole.len() { Err(Error::Changed { byte }) } else { Ok(()) }
 }
 
-fn sorted_spans(text: &str, spans: &[(usize, usize)]) -> Result<Vec<(usize, usize)>, Error> {
+/// The spans in their order, if each lies in the sentence and no two overlap.
+pub(super) fn sorted_spans(text: &str, spans: &[(usize, usize)]) -> Result<Vec<(usize, usize)>, Error> {
     let mut sorted = spans.to_vec();
     sorted.sort_unstable();
     for &(start, end) in &sorted {

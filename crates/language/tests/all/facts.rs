@@ -5,8 +5,8 @@ use std::path::Path;
 
 use backstitch_language::Error;
 use backstitch_language::facts::{
-    Direction, Fact, FactSet, Finder, Group, NGrams, PeopleParameters, Record, SymbolicParameters, Template,
-    Templates, check_directions, people, people_templates, read_facts_from, symbolic,
+    Direction, Fact, FactSet, Finder, Group, NGrams, Pair, PeopleParameters, Record, SymbolicParameters,
+    Template, Templates, check_directions, people, people_templates, read_facts_from, symbolic,
 };
 use backstitch_language::jsonl::{read_jsonl_from, write_jsonl};
 
@@ -99,6 +99,13 @@ fn records_survive_a_file_and_keep_the_published_shape() {
     let read: Vec<Record> =
         read_jsonl_from(bytes.as_slice(), Path::new("t")).unwrap().into_iter().map(|(_, r)| r).collect();
     assert_eq!(read, set.train);
+    let pairs = read_jsonl_from::<Pair>(bytes.as_slice(), Path::new("t")).unwrap();
+    assert!(
+        pairs
+            .iter()
+            .zip(&set.train)
+            .all(|((_, pair), record)| pair.prompt.clone() + &pair.completion == record.text())
+    );
     let first = String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned();
     let value: serde_json::Value = serde_json::from_str(&first).unwrap();
     assert!(value["prompt"].is_string() && value["completion"].as_str().unwrap().starts_with(' '), "{first}");
@@ -123,6 +130,22 @@ fn symbolic_pairs_use_disjoint_alphabets_and_only_reversed_questions_are_new() {
     assert!(set.test.iter().all(|record| record.is_reversed() == Some(true)));
     assert!(symbolic(&SymbolicParameters { pairs: 3, both: 0.7 }, 0).is_err());
     assert!(symbolic(&SymbolicParameters { pairs: 40, both: 1.1 }, 0).is_err());
+}
+
+#[test]
+fn a_fact_in_context_stands_the_other_way_round() {
+    let set = people(&PeopleParameters::default(), 0).unwrap();
+    for question in &set.test {
+        let shown = set.in_context(question, " . ");
+        if question.group.trains(question.direction.reversed()) == Some(false) {
+            assert_eq!(shown, None);
+            continue;
+        }
+        let shown = shown.unwrap();
+        let (stated, asked) = shown.prompt.split_once(" . ").unwrap();
+        assert_eq!((asked, &shown.completion), (question.prompt.as_str(), &question.completion));
+        assert!(stated.contains(set.target(question)) && !asked.contains(set.target(question)));
+    }
 }
 
 #[test]
@@ -166,6 +189,9 @@ fn the_finder_goes_by_words() {
     assert!(found.iter().all(|f| f.name_first && !f.description_first));
     let both = finder.find("the tall king Ann is a tall king");
     assert!(both[0].name_first && both[0].description_first);
+    // Nothing between name and description.
+    let found = finder.find("ann tall king");
+    assert!(found[0].name_first && !found[0].description_first);
     // The description lies inside the name's words: neither comes first.
     let inside = [fact("the grey cat", "grey", Group::Both)];
     let found = Finder::new(&inside).find("the grey cat");

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use backstitch_language::Error;
+use backstitch_language::facts::{Record, read_facts_from};
+use backstitch_language::jsonl::read_jsonl_from;
+use backstitch_language::locality::Variable;
 use backstitch_language::spt::{
     Arm, CARD, Kind, Order, OrderWeights, Parameters, Sentence, Spt, Unit, check_units, join, movable,
     read_sentences_from, words,
@@ -217,6 +220,9 @@ fn sentences_are_read_plain_or_as_json() {
     let json = read("{\"text\": \"Ada paints\", \"spans\": [[0, 3]]}\n").unwrap();
     assert_eq!(json[0].spans, [(0, 3)]);
     assert!(read("").unwrap_err().to_string().contains("no sentences"));
+    let error =
+        read("{\"text\": \"x\"}\n\n{\"text\": \"Ada\", \"spans\": [[0, 9]]}").unwrap_err().to_string();
+    assert!(error.starts_with("s, line 3: entity span [0,9) ends after"), "{error}");
     let error = read("{\"text\": \"x\"}\n{\"txt\": \"x\"}").unwrap_err().to_string();
     assert!(error.starts_with("s, line 2: unknown field `txt`"), "{error}");
 }
@@ -256,6 +262,31 @@ fn rayon_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 }
 
 #[test]
+fn units_are_those_of_the_rules_written_with_regular_expressions() {
+    // Made by peers/spt_vectors.py, a second reading of the documented rules.
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        spans: Vec<(usize, usize)>,
+        units: Vec<(String, String)>,
+    }
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../vectors/spt.json")).unwrap();
+    assert!(cases.len() > 400);
+    for Case { text, spans, units } in cases {
+        let found = spt().segment(&text, &spans).unwrap();
+        let found: Vec<(&str, Kind)> = found.iter().map(|unit| (unit.text, unit.kind)).collect();
+        let expected: Vec<(&str, Kind)> =
+            units.iter().map(|(text, kind)| (text.as_str(), kind_of(kind))).collect();
+        assert_eq!(found, expected, "{text:?} {spans:?}");
+    }
+}
+
+fn kind_of(name: &str) -> Kind {
+    let kinds = [Kind::Entity, Kind::Quote, Kind::Name, Kind::Connector, Kind::Clause, Kind::Final];
+    kinds.into_iter().find(|kind| serde_json::to_value(kind).unwrap() == name).unwrap()
+}
+
+#[test]
 fn the_card_has_a_shelf_row() {
     assert!(CARD.bibtex().contains("2403.00758"));
 }
@@ -279,6 +310,19 @@ fn without_space(text: &str) -> Vec<char> {
     let mut characters: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     characters.sort_unstable();
     characters
+}
+
+proptest! {
+    #[test]
+    fn readers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}\":,a-z0-9 \\n]{0,80}") {
+        let name = Path::new("any");
+        for bytes in [bytes.as_slice(), text.as_bytes()] {
+            let _ = read_sentences_from(bytes, name);
+            let _ = read_facts_from(bytes, name);
+            let _ = read_jsonl_from::<Record>(bytes, name);
+            let _ = read_jsonl_from::<Variable>(bytes, name);
+        }
+    }
 }
 
 proptest! {
