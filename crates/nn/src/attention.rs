@@ -1,9 +1,11 @@
 //! Multi-head attention with grouped queries, rotary positions and a key–value cache.
 
+use backstitch_kernels::attention::Heads;
+use backstitch_kernels::operations::{self, Angles};
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use crate::layers::{Initializer, Linear};
 
@@ -50,41 +52,44 @@ impl Cache {
     }
 }
 
-/// Cosines and sines of rotary positions, `[length or batch, …]`, shared by all layers of one forward pass.
+/// Cosines and sines of rotary positions, shared by all layers of one forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotation {
-    cosine: Tensor<4>,
-    sine: Tensor<4>,
+    angles: Angles,
+    /// Rows of positions (1 if all sequences have the same), length, pairs of dimensions.
+    shape: [usize; 3],
 }
 
 impl Rotation {
-    /// Angles `position / base^(2i/width)` of each row's positions: `[rows, 1, length, width/2]`.
-    pub(crate) fn new(positions: &[Vec<usize>], frequencies: &[f64], device: &Device) -> Self {
-        let (rows, length) = (positions.len(), positions.first().map_or(0, Vec::len));
+    /// Angles `position · frequency` of each row's positions.
+    pub(crate) fn new(positions: &[Vec<usize>], frequencies: &[f64]) -> Self {
         let table = |f: fn(f64) -> f64| {
-            let values: Vec<f32> = positions
-                .iter()
-                .flatten()
-                .flat_map(|&position| {
-                    frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32)
-                })
-                .collect();
-            Tensor::from_data(TensorData::new(values, [rows, 1, length, frequencies.len()]), device)
+            let angles =
+                positions.iter().flatten().flat_map(|&at| frequencies.iter().map(move |by| at as f64 * by));
+            angles.map(|angle| f(angle) as f32).collect()
         };
-        Self { cosine: table(f64::cos), sine: table(f64::sin) }
+        Self {
+            angles: Angles { cosines: table(f64::cos), sines: table(f64::sin) },
+            shape: [positions.len(), positions.first().map_or(0, Vec::len), frequencies.len()],
+        }
     }
 
     /// Rotates the pairs (i, i + width/2) of `[batch, heads, length, width]`.
     fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
+        let [rows, length, half] = self.shape;
+        let device = x.device().without_autodiff();
+        let table = |values: &[f32]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [rows, 1, length, half]), &device)
+        };
+        let (cosine, sine) = (table(&self.angles.cosines), table(&self.angles.sines));
         let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        Tensor::cat(
-            vec![
-                a.clone() * self.cosine.clone() - b.clone() * self.sine.clone(),
-                b * self.cosine.clone() + a * self.sine.clone(),
-            ],
-            3,
-        )
+        let first = a.clone() * cosine.clone() - b.clone() * sine.clone();
+        Tensor::cat(vec![first, b * cosine + a * sine], 3)
+    }
+
+    /// The angles, if all sequences have the same positions.
+    fn shared(&self) -> Option<&Angles> {
+        (self.shape[0] == 1).then_some(&self.angles)
     }
 }
 
@@ -149,7 +154,15 @@ impl Attention {
     ) -> Tensor<3> {
         let [batch, length, _] = x.dims();
         let (heads, shared, width) = (self.heads, self.key_value_heads, self.head_width);
-        let packed = self.qkv.forward(x).reshape([batch, length, heads + 2 * shared, width]).swap_dims(1, 2);
+        let packed = self.qkv.forward(x);
+        let same_positions = rotation.is_none_or(|rotation| rotation.shared().is_some());
+        if cache.is_none() && same_positions && !matches!(visible, Visibility::Hidden(_)) {
+            let heads = Heads { queries: heads, shared, width };
+            let causal = matches!(visible, Visibility::Causal);
+            let mixed = operations::attention(packed, heads, causal, rotation.and_then(Rotation::shared));
+            return self.output.forward(mixed);
+        }
+        let packed = packed.reshape([batch, length, heads + 2 * shared, width]).swap_dims(1, 2);
         let mut query = packed.clone().narrow(1, 0, heads);
         let mut key = packed.clone().narrow(1, heads, shared);
         let mut value = packed.narrow(1, heads + shared, shared);

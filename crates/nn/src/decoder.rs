@@ -1,5 +1,7 @@
 //! One decoder for all language methods: the GPT-2 shape, the Llama and Qwen2 shape, and what lies between.
 
+use backstitch_kernels::elementwise::Function;
+use backstitch_kernels::operations;
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 
@@ -7,7 +9,6 @@ use crate::attention::{Attention, AttentionShape, Cache, Rotation, Visibility};
 use crate::batch::TokenBatch;
 use crate::error::NnError;
 use crate::layers::{Embedding, Initializer, Linear, Normalization};
-use crate::tensors::cross_entropy;
 
 /// Normalisation before attention and feed-forward layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,11 +91,26 @@ pub enum Activation {
 impl Activation {
     /// Applies it to every element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.fused() {
+            Some(function) => operations::activation(function, x),
+            None => activation::gelu(x),
+        }
+    }
+
+    /// `a(gate) · up`.
+    fn gated(self, gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
+        match self.fused() {
+            Some(function) => operations::gated(function, gate, up),
+            None => activation::gelu(gate) * up,
+        }
+    }
+
+    fn fused(self) -> Option<Function> {
         match self {
-            Self::Gelu => activation::gelu(x),
-            Self::GeluTanh => activation::gelu_approximate(x),
-            Self::Relu => activation::relu(x),
-            Self::Silu => activation::silu(x),
+            Self::Gelu => None,
+            Self::GeluTanh => Some(Function::GeluTanh),
+            Self::Relu => Some(Function::Relu),
+            Self::Silu => Some(Function::Silu),
         }
     }
 }
@@ -259,7 +275,7 @@ impl FeedForward {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = match &self.gate {
             None => self.activation.forward(self.up.forward(x)),
-            Some(gate) => self.activation.forward(gate.forward(x.clone())) * self.up.forward(x),
+            Some(gate) => self.activation.gated(gate.forward(x.clone()), self.up.forward(x)),
         };
         self.down.forward(hidden)
     }
@@ -355,14 +371,13 @@ impl Backbone {
         visible: &Visibility,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<3> {
-        let device = self.device();
         let mut x = self.tokens.forward(tokens);
         let mut rotation = None;
         match &self.positions {
             Some(table) => x = x + position_rows(&table.val(), positions),
             None => {
                 let frequencies = self.config.positions.frequencies(self.config.head_width);
-                rotation = Some(Rotation::new(positions, &frequencies, &device.without_autodiff()));
+                rotation = Some(Rotation::new(positions, &frequencies));
             }
         }
         for (layer, block) in self.blocks.iter().enumerate() {
@@ -437,7 +452,7 @@ impl Decoder {
     pub fn loss(&self, batch: &TokenBatch) -> Tensor<1> {
         let device = self.device().without_autodiff();
         let logits = self.forward(batch.inputs(&device), &Visibility::Causal);
-        cross_entropy(logits.flatten(0, 1), batch.targets(&device), batch.weights(&device))
+        operations::cross_entropy(logits.flatten(0, 1), batch.targets(&device), batch.weights(&device))
     }
 
     /// Sequences of one length → the logits after their last token `[batch, vocabulary]`, with the cache filled.

@@ -1,8 +1,8 @@
 //! The layers that all models share. Every initial weight is drawn from a seeded stream and named by its place.
 
+use backstitch_kernels::operations::{embedding, linear, norm};
 use backstitch_numerics::Stream;
 use burn::module::{Module, Param};
-use burn::tensor::module::{embedding, layer_norm, linear};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Draws the initial weights of one model: the parameter called `name` has a stream of its own, so that adding a layer never
@@ -133,10 +133,6 @@ impl Normalization {
 
     /// Same shape in and out.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if let Some(bias) = &self.bias {
-            return layer_norm(x, self.weight.val(), Some(bias.val()), self.epsilon);
-        }
-        let scale = x.clone().square().mean_dim(D - 1).add_scalar(self.epsilon).sqrt().recip();
-        x * scale * self.weight.val().unsqueeze()
+        norm(x, self.weight.val(), self.bias.as_ref().map(Param::val), self.epsilon)
     }
 }

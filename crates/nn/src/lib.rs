@@ -58,10 +58,11 @@ pub use recurrent::{Gru, Lstm};
 pub use sample::{Generation, SamplingParameters, Stop, generate};
 pub use schedule::Schedule;
 pub use score::{Score, Scorer};
-pub use tensors::{NamedTensor, cross_entropy, named_parameters, with_parameters};
+pub use tensors::{NamedTensor, named_parameters, with_parameters};
 pub use tokenizer::Tokenizer;
 pub use train::{StepReport, Trainer, TrainingParameters};
 
+pub use backstitch_kernels::operations::cross_entropy;
 pub use burn::module::{Module, Param};
 pub use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 /// The allocator of every binary, benchmark and test that trains: 7 to 38 % of the time of a step.

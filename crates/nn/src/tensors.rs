@@ -1,21 +1,11 @@
-//! Losses, and the parameters of a model by name.
+//! The parameters of a model by name.
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::error::NnError;
-
-/// Mean cross-entropy `−Σ wᵢ log p(targetᵢ) / Σ wᵢ`.
-///
-/// `logits` is `[n, classes]`; `targets` and `weights` are `[n]`. A weight of 0 leaves a row out. All weights 0 give 0.
-pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
-    let picked = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1)).squeeze_dim::<1>(1);
-    let total = weights.clone().sum().clamp_min(1e-12);
-    (picked * weights).sum().neg() / total
-}
 
 /// A parameter on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +103,7 @@ pub(crate) fn replace_value<const D: usize>(param: Param<Tensor<D>>, values: Vec
 
 /// The values of a tensor on the host, row-major.
 pub(crate) fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
+    tensor.into_data_as::<f32>().try_into_vec().unwrap_or_default()
 }
 
 /// Where a visitor or a mapper stands in a model.

@@ -1,0 +1,249 @@
+//! The kernels in double precision: values by plain formulas, derivatives by central differences.
+
+use backstitch_kernels::attention::{self, Heads};
+use backstitch_kernels::elementwise::{self, Function};
+use backstitch_kernels::{embedding, linear, loss, norm, rotary};
+
+use crate::{CASES, draws, sizes};
+
+/// The derivative of `Σ weights · f(x)` along each coordinate of `x`, at most 40 of them, against `gradient`.
+fn check(
+    name: &str,
+    case: u64,
+    x: &[f64],
+    gradient: &[f64],
+    f: impl Fn(&[f64]) -> Vec<f64>,
+    weights: &[f64],
+) {
+    let value = |x: &[f64]| f(x).iter().zip(weights).map(|(y, w)| y * w).sum::<f64>();
+    let stride = x.len().div_ceil(40).max(1);
+    for at in (0..x.len()).step_by(stride) {
+        let step = 1e-5;
+        let moved = |by: f64| {
+            let mut moved = x.to_vec();
+            moved[at] += by;
+            value(&moved)
+        };
+        // Richardson's extrapolation of two central differences: error of the fourth order.
+        let central = |step: f64| (moved(step) - moved(-step)) / (2.0 * step);
+        let slope = (4.0 * central(step) - central(2.0 * step)) / 3.0;
+        let scale = 1.0_f64.max(slope.abs());
+        assert!(
+            (gradient[at] - slope).abs() <= 1e-6 * scale,
+            "{name} case {case} at {at}: {} {slope}",
+            gradient[at]
+        );
+    }
+}
+
+fn close(name: &str, case: u64, found: &[f64], wanted: &[f64]) {
+    assert_eq!(found.len(), wanted.len(), "{name} case {case}");
+    for (a, b) in found.iter().zip(wanted) {
+        assert!((a - b).abs() <= 1e-11 * b.abs().max(1.0), "{name} case {case}: {a} {b}");
+    }
+}
+
+#[test]
+fn linear_layers() {
+    for case in 0..CASES {
+        let shape = sizes(case, [40, 20, 30]);
+        let [rows, inputs, outputs] = shape;
+        let (x, w, b) =
+            (draws(case, "x", rows * inputs), draws(case, "w", inputs * outputs), draws(case, "b", outputs));
+        let run = |x: &[f64], w: &[f64], b: &[f64]| {
+            let mut y = vec![0.0; rows * outputs];
+            linear::forward(x, w, Some(b), shape, &mut y);
+            y
+        };
+        let wanted: Vec<f64> = (0..rows * outputs)
+            .map(|at| {
+                let (row, column) = (at / outputs, at % outputs);
+                b[column] + (0..inputs).map(|k| x[row * inputs + k] * w[k * outputs + column]).sum::<f64>()
+            })
+            .collect();
+        close("linear", case, &run(&x, &w, &b), &wanted);
+        let dy = draws(case, "dy", rows * outputs);
+        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; outputs]);
+        linear::input_gradient(&dy, &w, shape, &mut dx);
+        linear::weight_gradient(&x, &dy, shape, &mut dw);
+        linear::bias_gradient(&dy, outputs, &mut db);
+        check("linear x", case, &x, &dx, |x| run(x, &w, &b), &dy);
+        check("linear w", case, &w, &dw, |w| run(&x, w, &b), &dy);
+        check("linear b", case, &b, &db, |b| run(&x, &w, b), &dy);
+    }
+}
+
+#[test]
+fn activations() {
+    let plain = |function: Function, x: f64| match function {
+        Function::GeluTanh => {
+            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+        }
+        Function::Silu => x / (1.0 + (-x).exp()),
+        Function::Relu => x.max(0.0),
+    };
+    for function in [Function::GeluTanh, Function::Silu, Function::Relu] {
+        for case in 0..CASES {
+            let [size] = sizes(case, [100]);
+            let (x, up, dy) = (draws(case, "x", size), draws(case, "up", size), draws(case, "dy", size));
+            let run = |x: &[f64]| {
+                let mut y = vec![0.0; size];
+                elementwise::forward(function, x, &mut y);
+                y
+            };
+            close("activation", case, &run(&x), &x.iter().map(|&x| plain(function, x)).collect::<Vec<_>>());
+            let mut dx = vec![0.0; size];
+            elementwise::backward(function, &x, &dy, &mut dx);
+            check("activation", case, &x, &dx, run, &dy);
+
+            let gated = |gate: &[f64], up: &[f64]| {
+                let mut y = vec![0.0; size];
+                elementwise::gated_forward(function, gate, up, &mut y);
+                y
+            };
+            let (mut d_gate, mut d_up) = (vec![0.0; size], vec![0.0; size]);
+            elementwise::gated_backward(function, &x, &up, &dy, &mut d_gate, &mut d_up);
+            check("gate", case, &x, &d_gate, |x| gated(x, &up), &dy);
+            check("gated", case, &up, &d_up, |up| gated(&x, up), &dy);
+        }
+    }
+}
+
+#[test]
+fn norms() {
+    for centred in [true, false] {
+        for case in 0..CASES {
+            let [rows, width] = sizes(case, [30, 50]);
+            // A layer norm of one or two values is a step function; its differences are of no use.
+            let width = if centred && width > 0 { width + 3 } else { width };
+            let (x, w, b) =
+                (draws(case, "x", rows * width), draws(case, "w", width), draws(case, "b", width));
+            let run = |x: &[f64], w: &[f64], b: &[f64]| {
+                let mut y = vec![0.0; x.len()];
+                norm::forward(x, w, centred.then_some(b), 1e-5, &mut y);
+                y
+            };
+            let wanted: Vec<f64> = x
+                .chunks(width.max(1))
+                .flat_map(|x| {
+                    let mean = if centred { x.iter().sum::<f64>() / width as f64 } else { 0.0 };
+                    let spread = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64 + 1e-5;
+                    (0..width).map(move |at| (x[at] - mean) / spread.sqrt())
+                })
+                .zip(w.iter().zip(&b).cycle())
+                .map(|(x, (w, b))| x * w + if centred { *b } else { 0.0 })
+                .collect();
+            close("norm", case, &run(&x, &w, &b), &wanted);
+            let dy = draws(case, "dy", x.len());
+            let mut y = vec![0.0; x.len()];
+            let moments = norm::forward(&x, &w, centred.then_some(&b[..]), 1e-5, &mut y);
+            let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
+            norm::backward(&x, &w, &moments, &dy, &mut dx, &mut dw, centred.then_some(&mut db[..]));
+            check("norm x", case, &x, &dx, |x| run(x, &w, &b), &dy);
+            check("norm w", case, &w, &dw, |w| run(&x, w, &b), &dy);
+            check("norm b", case, &b, &db, |b| run(&x, &w, b), &dy);
+        }
+    }
+}
+
+#[test]
+fn cross_entropies() {
+    for case in 0..CASES {
+        let [rows, classes] = sizes(case, [30, 40]);
+        let classes = classes.max(1);
+        let x = draws(case, "x", rows * classes);
+        let targets: Vec<i32> = (0..rows).map(|row| ((row * 7 + 3) % classes) as i32).collect();
+        let weights: Vec<f64> = (0..rows).map(|row| [1.0, 0.0, 0.5][(row + case as usize) % 3]).collect();
+        let run = |x: &[f64]| {
+            let mut dx = vec![0.0; x.len()];
+            (loss::cross_entropy(x, &targets, &weights, classes, &mut dx), dx)
+        };
+        let total: f64 = weights.iter().sum();
+        let wanted: f64 = (0..rows)
+            .map(|row| {
+                let x = &x[row * classes..(row + 1) * classes];
+                weights[row] * (x.iter().map(|x| x.exp()).sum::<f64>().ln() - x[targets[row] as usize])
+            })
+            .sum();
+        let (found, dx) = run(&x);
+        close("loss", case, &[found], &[if total > 0.0 { wanted / total } else { 0.0 }]);
+        check("loss", case, &x, &dx, |x| vec![run(x).0], &[1.0]);
+    }
+}
+
+#[test]
+fn tables() {
+    for case in 0..CASES {
+        let [rows, width, count] = sizes(case, [9, 20, 60]);
+        let rows = rows.max(1);
+        let table = draws(case, "table", rows * width);
+        let tokens: Vec<i32> = (0..count).map(|at| ((at * 5 + 2) % rows) as i32).collect();
+        let run = |table: &[f64]| {
+            let mut y = vec![0.0; count * width];
+            embedding::gather(table, &tokens, width, &mut y);
+            y
+        };
+        let dy = draws(case, "dy", count * width);
+        let mut d_table = vec![1.0; table.len()];
+        embedding::scatter_add(&tokens, &dy, width, &mut d_table);
+        check("table", case, &table, &d_table, run, &dy);
+    }
+}
+
+#[test]
+fn attention_and_rotation() {
+    for case in 0..CASES {
+        let [batch, length, shared, times, half] = sizes(case, [4, 9, 3, 3, 5]);
+        let heads = Heads { queries: shared.max(1) * times.max(1), shared: shared.max(1), width: 2 * half };
+        let size = batch * length * heads.packed();
+        let angles = draws(case, "angles", length * half);
+        let cosines: Vec<f64> = angles.iter().map(|angle| angle.cos()).collect();
+        let sines: Vec<f64> = angles.iter().map(|angle| angle.sin()).collect();
+        let x = draws(case, "x", size);
+        for causal in [true, false] {
+            let run = |x: &[f64]| {
+                let mut turned = x.to_vec();
+                rotary::rotate(&mut turned, &cosines, &sines, heads, false);
+                let mut out = vec![0.0; batch * length * heads.queries * heads.width];
+                let mut probabilities = vec![0.0; batch * heads.queries * length * length];
+                attention::forward(&turned, length, heads, causal, &mut out, &mut probabilities);
+                (out, turned, probabilities)
+            };
+            let (out, turned, probabilities) = run(&x);
+            close("attention", case, &out, &plain_attention(&turned, length, heads, causal));
+            let dy = draws(case, "dy", out.len());
+            let mut dx = vec![0.0; size];
+            attention::backward(&turned, &probabilities, &dy, length, heads, causal, &mut dx);
+            rotary::rotate(&mut dx, &cosines, &sines, heads, true);
+            check("attention", case, &x, &dx, |x| run(x).0, &dy);
+        }
+    }
+}
+
+/// One number at a time.
+fn plain_attention(qkv: &[f64], length: usize, heads: Heads, causal: bool) -> Vec<f64> {
+    let (packed, width) = (heads.packed(), heads.width);
+    let mut out = Vec::new();
+    for batch in qkv.chunks((length * packed).max(1)) {
+        for query in 0..length {
+            for head in 0..heads.queries {
+                let shared = head / (heads.queries / heads.shared);
+                let at = |row: usize, head: usize, i: usize| batch[row * packed + head * width + i];
+                let seen = if causal { query + 1 } else { length };
+                let scores: Vec<f64> = (0..seen)
+                    .map(|key| {
+                        let dot: f64 =
+                            (0..width).map(|i| at(query, head, i) * at(key, heads.queries + shared, i)).sum();
+                        (dot / (width as f64).sqrt()).exp()
+                    })
+                    .collect();
+                let total: f64 = scores.iter().sum();
+                out.extend((0..width).map(|i| {
+                    let value = |key| at(key, heads.queries + heads.shared + shared, i);
+                    (0..seen).map(|key| scores[key] / total * value(key)).sum::<f64>()
+                }));
+            }
+        }
+    }
+    out
+}

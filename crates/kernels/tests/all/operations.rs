@@ -1,0 +1,210 @@
+//! The operations on burn tensors against the composition of burn's own, with gradients, on contiguous and other inputs, and at any
+//! number of threads.
+
+use backstitch_kernels::attention::Heads;
+use backstitch_kernels::elementwise::Function;
+use backstitch_kernels::operations::{activation, attention, cross_entropy, embedding, gated, linear, norm};
+use burn::tensor::module;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Int, Tensor, TensorData, activation as plain};
+
+use crate::{CASES, draws, sizes};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// A trainable tensor.
+fn leaf<const D: usize>(case: u64, purpose: &str, shape: [usize; D]) -> Tensor<D> {
+    constant(case, purpose, shape).autodiff().require_grad()
+}
+
+fn constant<const D: usize>(case: u64, purpose: &str, shape: [usize; D]) -> Tensor<D> {
+    let values: Vec<f32> = draws(case, purpose, shape.iter().product()).iter().map(|&x| x as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+/// What an operation gives, and the gradients of its leaves.
+struct Outcome {
+    value: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+macro_rules! outcome {
+    ($case:expr, $value:expr, $($leaf:expr),+) => {{
+        let value = $value;
+        let weights = constant($case, "weights", value.dims());
+        let gradients = (value.clone() * weights).sum().backward();
+        Outcome { value: values(value), gradients: vec![$(values($leaf.grad(&gradients).unwrap())),+] }
+    }};
+}
+
+/// Single precision: both sides round differently, over sums of at most some hundred terms.
+fn agree(name: &str, case: u64, found: &Outcome, wanted: &Outcome) {
+    let pairs =
+        [(&found.value, &wanted.value)].into_iter().chain(found.gradients.iter().zip(&wanted.gradients));
+    for (at, (found, wanted)) in pairs.enumerate() {
+        assert_eq!(found.len(), wanted.len(), "{name} case {case} output {at}");
+        let scale = wanted.iter().fold(1.0_f32, |scale, x| scale.max(x.abs()));
+        for (a, b) in found.iter().zip(wanted) {
+            assert!((a - b).abs() <= 2e-5 * scale, "{name} case {case} output {at}: {a} {b}");
+        }
+    }
+}
+
+/// Sizes without zero: burn's own operations do not take empty tensors everywhere.
+fn full<const N: usize>(case: u64, limits: [usize; N]) -> [usize; N] {
+    sizes(case, limits).map(|size| size.max(1))
+}
+
+#[test]
+fn linear_layers_also_of_transposed_inputs() {
+    for case in 0..CASES {
+        let [a, b, inputs, outputs] = full(case, [6, 7, 20, 30]);
+        let (x, w, bias) =
+            (leaf(case, "x", [b, a, inputs]), leaf(case, "w", [outputs, inputs]), leaf(case, "b", [outputs]));
+        // Neither is contiguous.
+        let (turned, weight) = (|| x.clone().swap_dims(0, 1), || w.clone().transpose());
+        let ours = outcome!(case, linear(turned(), weight(), Some(bias.clone())), x, w, bias);
+        let theirs = outcome!(case, module::linear(turned(), weight(), Some(bias.clone())), x, w, bias);
+        agree("linear", case, &ours, &theirs);
+        let ours = outcome!(case, linear(turned(), weight(), None), x, w);
+        let theirs = outcome!(case, turned().matmul(weight().unsqueeze()), x, w);
+        agree("linear without bias", case, &ours, &theirs);
+        // Without a tape the same kernel runs.
+        let free = linear(turned().inner(), weight().inner(), Some(bias.clone().inner()));
+        assert_eq!(values(free), values(linear(turned(), weight(), Some(bias))));
+    }
+}
+
+#[test]
+fn activations_and_gates() {
+    for case in 0..CASES {
+        let [a, b] = full(case, [20, 30]);
+        let (x, up) = (leaf(case, "x", [a, b]), leaf(case, "up", [b, a]));
+        let turned = || up.clone().transpose();
+        for (function, theirs) in [
+            (Function::GeluTanh, plain::gelu_approximate as fn(Tensor<2>) -> Tensor<2>),
+            (Function::Silu, plain::silu),
+            (Function::Relu, plain::relu),
+        ] {
+            let ours = outcome!(case, activation(function, x.clone()), x);
+            agree("activation", case, &ours, &outcome!(case, theirs(x.clone()), x));
+            let ours = outcome!(case, gated(function, turned(), x.clone()), x, up);
+            agree("gate", case, &ours, &outcome!(case, theirs(turned()) * x.clone(), x, up));
+        }
+    }
+}
+
+#[test]
+fn norms_of_rows() {
+    for case in 0..CASES {
+        let [a, b, width] = full(case, [5, 6, 40]);
+        let width = width + 2;
+        let (x, w, bias) =
+            (leaf(case, "x", [b, a, width]), leaf(case, "w", [width]), leaf(case, "b", [width]));
+        let turned = || x.clone().swap_dims(0, 1);
+        let ours = outcome!(case, norm(turned(), w.clone(), Some(bias.clone()), 1e-5), x, w, bias);
+        let theirs =
+            outcome!(case, module::layer_norm(turned(), w.clone(), Some(bias.clone()), 1e-5), x, w, bias);
+        agree("layer norm", case, &ours, &theirs);
+        let ours = outcome!(case, norm(turned(), w.clone(), None, 1e-6), x, w);
+        let theirs = outcome!(
+            case,
+            turned() / turned().square().mean_dim(2).add_scalar(1e-6).sqrt() * w.clone().unsqueeze(),
+            x,
+            w
+        );
+        agree("RMS norm", case, &ours, &theirs);
+    }
+}
+
+#[test]
+fn losses_of_logits() {
+    for case in 0..CASES {
+        let [rows, classes] = full(case, [30, 40]);
+        let x = leaf(case, "x", [classes, rows]);
+        let targets: Vec<i32> = (0..rows).map(|row| ((row * 7 + 3) % classes) as i32).collect();
+        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows]), &Device::flex());
+        let weights: Vec<f32> = (0..rows).map(|row| [1.0, 0.0, 0.5][row % 3]).collect();
+        let weights = Tensor::<1>::from_data(TensorData::new(weights, [rows]), &Device::flex());
+        let turned = || x.clone().transpose();
+        let ours = outcome!(case, cross_entropy(turned(), targets.clone(), weights.clone()), x);
+        let picked = || {
+            plain::log_softmax(turned(), 1).gather(1, targets.clone().unsqueeze_dim(1)).squeeze_dim::<1>(1)
+        };
+        let theirs = outcome!(case, (picked() * weights.clone()).sum().neg() / weights.clone().sum(), x);
+        agree("cross-entropy", case, &ours, &theirs);
+    }
+}
+
+#[test]
+fn rows_of_tables() {
+    for case in 0..CASES {
+        let [rows, width, batch, length] = full(case, [9, 20, 5, 6]);
+        let table = leaf(case, "table", [width, rows]);
+        let tokens: Vec<i32> = (0..batch * length).map(|at| ((at * 5 + 2) % rows) as i32).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [length, batch]), &Device::flex())
+            .transpose();
+        let ours = outcome!(case, embedding(table.clone().transpose(), tokens.clone()), table);
+        let theirs = outcome!(case, module::embedding(table.clone().transpose(), tokens.clone()), table);
+        agree("table", case, &ours, &theirs);
+    }
+}
+
+#[test]
+fn attention_of_packed_heads() {
+    for case in 0..CASES {
+        let [batch, length, shared, times, half] = full(case, [4, 9, 3, 3, 5]);
+        let heads = Heads { queries: shared * times, shared, width: 2 * half };
+        let x = leaf(case, "x", [length, batch, heads.packed()]);
+        let packed = || x.clone().swap_dims(0, 1);
+        for causal in [true, false] {
+            let ours = outcome!(case, attention(packed(), heads, causal, None), x);
+            let split =
+                packed().reshape([batch, length, heads.queries + 2 * shared, heads.width]).swap_dims(1, 2);
+            let repeat = |start| {
+                let part = split.clone().narrow(1, start, shared).unsqueeze_dim::<5>(2);
+                let part = part.expand([batch, shared, times, length, heads.width]);
+                part.reshape([batch, heads.queries, length, heads.width])
+            };
+            let (query, key) = (split.clone().narrow(1, 0, heads.queries), repeat(heads.queries));
+            let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
+            let mixed = module::attention(query, key, repeat(heads.queries + shared), None, None, options);
+            let theirs = outcome!(
+                case,
+                mixed.swap_dims(1, 2).reshape([batch, length, heads.queries * heads.width]),
+                x
+            );
+            agree("attention", case, &ours, &theirs);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let (x, w, b) = (leaf(9, "x", [16, 50, 96]), leaf(9, "w", [96, 288]), leaf(9, "b", [288]));
+            let (scale, shift) = (leaf(9, "scale", [96]), leaf(9, "shift", [96]));
+            let y = norm(x.clone(), scale.clone(), Some(shift.clone()), 1e-5);
+            let y = linear(y, w.clone(), Some(b.clone()));
+            let y = attention(y, Heads { queries: 6, shared: 6, width: 16 }, true, None);
+            let y = activation(Function::GeluTanh, y).reshape([16 * 50, 96]);
+            let targets = Tensor::<1, Int>::arange(0..800, &device().without_autodiff()) % 96;
+            let loss = cross_entropy(y, targets, Tensor::ones([800], &device().without_autodiff()));
+            let gradients = loss.backward();
+            let all = [values(x.grad(&gradients).unwrap()), values(w.grad(&gradients).unwrap())];
+            let small = [&b, &scale, &shift].map(|leaf| values(leaf.grad(&gradients).unwrap()));
+            (values(loss), all, small)
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
