@@ -205,7 +205,7 @@ pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
-            lanes[lane] = lanes[lane] + lanes[lane + half];
+            lanes[lane] += lanes[lane + half];
         }
         half /= 2;
     }

@@ -1,7 +1,5 @@
 //! All integration tests of this crate, one binary.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
-
 mod derivatives;
 mod operations;
 

@@ -11,9 +11,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, DecoderConfig};
 use crate::error::NnError;
-use crate::tensors::{named_parameters, with_parameters};
+use crate::tensors::{NamedTensor, named_parameters, with_parameters};
 use crate::tokenizer::Tokenizer;
 
 use config::Family;
@@ -37,10 +37,9 @@ impl Checkpoint {
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(|error| NnError::file(&path, error))?;
         let (config, family) = config::parse(&text).map_err(|reason| NnError::content(&path, reason))?;
-        config.validate()?;
-        let (path, found) = weights::read(folder)?;
-        let named = names::ours(&config, family, found).map_err(|reason| NnError::content(&path, reason))?;
-        let model = with_parameters(Decoder::new(&config, 0, device)?, named)?;
+        let (path, weights) = weights::read(folder)?;
+        let model =
+            assemble(&config, family, weights, device).map_err(|reason| NnError::content(&path, reason))?;
         let path = folder.join("tokenizer.json");
         let tokenizer = if path.exists() { Some(Tokenizer::read(&path)?) } else { None };
         if let Some(tokenizer) = &tokenizer
@@ -53,6 +52,15 @@ impl Checkpoint {
             return Err(NnError::content(&path, reason));
         }
         Ok(Self { model, tokenizer })
+    }
+
+    /// A model from the bytes of `config.json` and of `model.safetensors`.
+    ///
+    /// # Errors
+    /// What is wrong with them, as [`read`](Self::read) says it.
+    pub fn parse(config: &[u8], weights: &[u8], device: &Device) -> Result<Decoder, String> {
+        let (config, family) = config::parse(config)?;
+        assemble(&config, family, weights::parse(weights)?, device)
     }
 
     /// The files of the checkpoint folder, by name. Equal models give equal bytes.
@@ -90,4 +98,17 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// Every tensor is compared with the configuration before anything of its size is made.
+fn assemble(
+    config: &DecoderConfig,
+    family: Family,
+    weights: BTreeMap<String, NamedTensor>,
+    device: &Device,
+) -> Result<Decoder, String> {
+    config.validate().map_err(|error| error.to_string())?;
+    let named = names::ours(config, family, weights)?;
+    let model = Decoder::new(config, 0, device).and_then(|model| with_parameters(model, named));
+    model.map_err(|error| error.to_string())
 }

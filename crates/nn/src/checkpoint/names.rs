@@ -119,6 +119,10 @@ pub(crate) fn ours(
     family: Family,
     found: BTreeMap<String, NamedTensor>,
 ) -> Result<BTreeMap<String, NamedTensor>, String> {
+    if config.layers > found.len() {
+        let (layers, tensors) = (config.layers, found.len());
+        return Err(format!("{tensors} tensors cannot be {layers} layers, which config.json asks for"));
+    }
     let mut found: BTreeMap<String, NamedTensor> =
         found.into_iter().map(|(name, tensor)| (full_name(name, family), tensor)).collect();
     let mut named = BTreeMap::new();

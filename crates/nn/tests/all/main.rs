@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
 mod checkpoint;
+mod corpus;
 mod gradients;
 mod models;
 mod sampling;
