@@ -73,7 +73,10 @@ pub fn forward<T: Real>(
             let [query, key, value] =
                 heads.offsets(head).map(|offset| View::rows(qkv, offset, shape, packed));
             product(ViewMut::whole(scores, [length, length]), false, scale, query, key.transposed(), false);
-            vectorized(|| softmax(scores, length, causal));
+            vectorized(
+                #[inline(always)]
+                || softmax(scores, length, causal),
+            );
             let out = ViewMut::rows(out, head * heads.width, shape, outer);
             product(out, false, T::ONE, View::whole(scores, [length, length]), value, false);
         }
@@ -117,16 +120,19 @@ pub fn backward<T: Real>(
                     value.transposed(),
                     false,
                 );
-                vectorized(|| {
-                    let rows = d_scores.chunks_exact_mut(length).zip(probabilities.chunks_exact(length));
-                    for (query, (d_scores, probabilities)) in rows.enumerate() {
-                        let seen = if causal { query + 1 } else { length };
-                        let level = dot(&d_scores[..seen], &probabilities[..seen]);
-                        for (d_score, &probability) in d_scores.iter_mut().zip(probabilities) {
-                            *d_score = scale * probability * (*d_score - level);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let rows = d_scores.chunks_exact_mut(length).zip(probabilities.chunks_exact(length));
+                        for (query, (d_scores, probabilities)) in rows.enumerate() {
+                            let seen = if causal { query + 1 } else { length };
+                            let level = dot(&d_scores[..seen], &probabilities[..seen]);
+                            for (d_score, &probability) in d_scores.iter_mut().zip(probabilities) {
+                                *d_score = scale * probability * (*d_score - level);
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 let probabilities = View::whole(probabilities, [length, length]);
                 let scores = View::whole(d_scores, [length, length]);
                 // The first query head of a key head writes, the others add.

@@ -38,13 +38,16 @@ pub fn bias_gradient<T: Real>(dy: &[T], outputs: usize, db: &mut [T]) {
         .par_chunks((piece_rows(outputs) * outputs).max(1))
         .map(|piece| {
             let mut total = vec![T::ZERO; outputs];
-            vectorized(|| {
-                for row in piece.chunks_exact(outputs) {
-                    for (total, &value) in total.iter_mut().zip(row) {
-                        *total += value;
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in piece.chunks_exact(outputs) {
+                        for (total, &value) in total.iter_mut().zip(row) {
+                            *total += value;
+                        }
                     }
-                }
-            });
+                },
+            );
             total
         })
         .collect();

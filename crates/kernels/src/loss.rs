@@ -22,30 +22,33 @@ pub fn cross_entropy<T: Real>(x: &[T], targets: &[i32], weights: &[T], classes: 
         .into_par_iter()
         .map(|(dx, x, targets, weights)| {
             let mut loss = 0.0;
-            vectorized(|| {
-                let rows = dx
-                    .chunks_exact_mut(classes)
-                    .zip(x.chunks_exact(classes))
-                    .zip(targets.iter().zip(weights));
-                for ((dx, x), (&target, &weight)) in rows {
-                    if weight == T::ZERO {
-                        dx.fill(T::ZERO);
-                        continue;
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = dx
+                        .chunks_exact_mut(classes)
+                        .zip(x.chunks_exact(classes))
+                        .zip(targets.iter().zip(weights));
+                    for ((dx, x), (&target, &weight)) in rows {
+                        if weight == T::ZERO {
+                            dx.fill(T::ZERO);
+                            continue;
+                        }
+                        let top = largest(x);
+                        for (dx, &x) in dx.iter_mut().zip(x) {
+                            *dx = (x - top).exponential();
+                        }
+                        let (target, normal) = (target as usize, sum(dx));
+                        loss += weight.wide() * (normal.wide().ln() + (top - x[target]).wide());
+                        let share = weight * T::of(unit);
+                        let scale = share / normal;
+                        for dx in dx.iter_mut() {
+                            *dx *= scale;
+                        }
+                        dx[target] -= share;
                     }
-                    let top = largest(x);
-                    for (dx, &x) in dx.iter_mut().zip(x) {
-                        *dx = (x - top).exponential();
-                    }
-                    let (target, normal) = (target as usize, sum(dx));
-                    loss += weight.wide() * (normal.wide().ln() + (top - x[target]).wide());
-                    let share = weight * T::of(unit);
-                    let scale = share / normal;
-                    for dx in dx.iter_mut() {
-                        *dx *= scale;
-                    }
-                    dx[target] -= share;
-                }
-            });
+                },
+            );
             loss
         })
         .collect();

@@ -19,29 +19,32 @@ pub fn forward<T: Real>(x: &[T], weight: &[T], bias: Option<&[T]>, epsilon: f64,
     let rows = piece_rows(width);
     let pieces = (y.par_chunks_mut(rows * width), x.par_chunks(rows * width), moments.par_chunks_mut(rows));
     pieces.into_par_iter().for_each(|(y, x, moments)| {
-        vectorized(|| {
-            for ((y, x), moments) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(moments) {
-                let size = T::of(width as f64);
-                let mean = if bias.is_some() { sum(x) / size } else { T::ZERO };
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = x - mean;
-                }
-                let scale = T::ONE / (dot(y, y) / size + T::of(epsilon)).root();
-                match bias {
-                    Some(bias) => {
-                        for ((y, &weight), &bias) in y.iter_mut().zip(weight).zip(bias) {
-                            *y = *y * scale * weight + bias;
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((y, x), moments) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(moments) {
+                    let size = T::of(width as f64);
+                    let mean = if bias.is_some() { sum(x) / size } else { T::ZERO };
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = x - mean;
+                    }
+                    let scale = T::ONE / (dot(y, y) / size + T::of(epsilon)).root();
+                    match bias {
+                        Some(bias) => {
+                            for ((y, &weight), &bias) in y.iter_mut().zip(weight).zip(bias) {
+                                *y = *y * scale * weight + bias;
+                            }
+                        }
+                        None => {
+                            for (y, &weight) in y.iter_mut().zip(weight) {
+                                *y = *y * scale * weight;
+                            }
                         }
                     }
-                    None => {
-                        for (y, &weight) in y.iter_mut().zip(weight) {
-                            *y = *y * scale * weight;
-                        }
-                    }
+                    *moments = [mean, scale];
                 }
-                *moments = [mean, scale];
-            }
-        });
+            },
+        );
     });
     moments
 }
@@ -68,27 +71,30 @@ pub fn backward<T: Real>(
         .map(|(dx, (x, dy, moments))| {
             let (mut d_weight, mut d_bias) = (vec![T::ZERO; width], vec![T::ZERO; width]);
             let mut normal = vec![T::ZERO; width];
-            vectorized(|| {
-                let rows = dx
-                    .chunks_exact_mut(width)
-                    .zip(x.chunks_exact(width))
-                    .zip(dy.chunks_exact(width))
-                    .zip(moments);
-                for (((dx, x), dy), &[mean, scale]) in rows {
-                    for at in 0..width {
-                        normal[at] = (x[at] - mean) * scale;
-                        d_weight[at] += dy[at] * normal[at];
-                        d_bias[at] += dy[at];
-                        dx[at] = dy[at] * weight[at];
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = dx
+                        .chunks_exact_mut(width)
+                        .zip(x.chunks_exact(width))
+                        .zip(dy.chunks_exact(width))
+                        .zip(moments);
+                    for (((dx, x), dy), &[mean, scale]) in rows {
+                        for at in 0..width {
+                            normal[at] = (x[at] - mean) * scale;
+                            d_weight[at] += dy[at] * normal[at];
+                            d_bias[at] += dy[at];
+                            dx[at] = dy[at] * weight[at];
+                        }
+                        let size = T::of(width as f64);
+                        let along = dot(dx, &normal) / size;
+                        let level = if centred { sum(dx) / size } else { T::ZERO };
+                        for (dx, &normal) in dx.iter_mut().zip(&normal) {
+                            *dx = scale * (*dx - level - normal * along);
+                        }
                     }
-                    let size = T::of(width as f64);
-                    let along = dot(dx, &normal) / size;
-                    let level = if centred { sum(dx) / size } else { T::ZERO };
-                    for (dx, &normal) in dx.iter_mut().zip(&normal) {
-                        *dx = scale * (*dx - level - normal * along);
-                    }
-                }
-            });
+                },
+            );
             (d_weight, d_bias)
         })
         .collect();

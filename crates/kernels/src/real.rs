@@ -52,7 +52,7 @@ pub trait Real:
 /// `eˣ = 2ⁿ eʳ` with `|r| ≤ ½ ln 2`; `eʳ` by its Taylor series to the degree that the precision needs. `ln 2` is split in two
 /// so that `r` is exact to the last bits.
 macro_rules! real {
-    ($type:ty, $bits:ty, $int:ty, $mantissa:expr, $bias:expr, $lowest:expr, $highest:expr, $high:expr, $low:expr, [$($coefficient:expr),+], $series_end:expr) => {
+    ($type:ty, $bits:ty, $mantissa:expr, $lowest:expr, $highest:expr, $high:expr, $low:expr, [$($coefficient:expr),+], $series_end:expr) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -80,18 +80,17 @@ macro_rules! real {
 
             #[inline(always)]
             fn exponential(self) -> Self {
-                // NaN passes both comparisons by and comes out as NaN.
-                let x = if self < $lowest { $lowest } else { self };
-                let x = if x > $highest { $highest } else { x };
-                // Adding and taking away 1.5 · 2^mantissa rounds to a whole number.
+                let x = self.max($lowest).min($highest);
+                // Adding 1.5 · 2^mantissa rounds to a whole number, which then stands in the last bits.
                 let shift: $type = 1.5 * ((1 as $bits) << $mantissa) as $type;
-                let n = (x * std::f64::consts::LOG2_E as $type + shift) - shift;
+                let shifted = x * std::f64::consts::LOG2_E as $type + shift;
+                let n = shifted - shift;
                 let r = (x - n * $high) - n * $low;
                 let mut series: $type = $series_end;
                 $(series = series * r + $coefficient;)+
-                // SAFETY of the conversion: n lies between the bounds of the exponent; NaN becomes 0.
-                let exponent = (n as $int + $bias) as $bits;
-                series * <$type>::from_bits(exponent << $mantissa)
+                let exponent = (shifted.to_bits() << $mantissa).wrapping_add(<$type>::to_bits(1.0));
+                let result = series * <$type>::from_bits(exponent);
+                if self.is_nan() { self } else { result }
             }
 
             #[inline(always)]
@@ -106,9 +105,7 @@ macro_rules! real {
 real!(
     f32,
     u32,
-    i32,
     23,
-    127,
     -87.0,
     88.0,
     0.693_359_4,
@@ -119,9 +116,7 @@ real!(
 real!(
     f64,
     u64,
-    i64,
     52,
-    1023,
     -708.0,
     709.0,
     0.693_147_180_369_123_8,

@@ -15,21 +15,25 @@ pub fn rotate<T: Real>(qkv: &mut [T], cosines: &[T], sines: &[T], heads: Heads, 
     }
     let positions = cosines.len() / half;
     qkv.par_chunks_mut(packed * positions).for_each(|rows| {
-        vectorized(|| {
-            for (position, row) in rows.chunks_exact_mut(packed).enumerate() {
-                let angles = position * half..(position + 1) * half;
-                let (cosines, sines) = (&cosines[angles.clone()], &sines[angles]);
-                for head in row[..(heads.queries + heads.shared) * heads.width].chunks_exact_mut(heads.width)
-                {
-                    let (first, second) = head.split_at_mut(half);
-                    for at in 0..half {
-                        let (a, b) = (first[at], second[at]);
-                        let sine = if back { -sines[at] } else { sines[at] };
-                        first[at] = a * cosines[at] - b * sine;
-                        second[at] = b * cosines[at] + a * sine;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (position, row) in rows.chunks_exact_mut(packed).enumerate() {
+                    let angles = position * half..(position + 1) * half;
+                    let (cosines, sines) = (&cosines[angles.clone()], &sines[angles]);
+                    for head in
+                        row[..(heads.queries + heads.shared) * heads.width].chunks_exact_mut(heads.width)
+                    {
+                        let (first, second) = head.split_at_mut(half);
+                        for at in 0..half {
+                            let (a, b) = (first[at], second[at]);
+                            let sine = if back { -sines[at] } else { sines[at] };
+                            first[at] = a * cosines[at] - b * sine;
+                            second[at] = b * cosines[at] + a * sine;
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     });
 }
