@@ -161,7 +161,7 @@ pub(crate) struct Compare {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// The method
+    /// The method, or `nn` for the network floor
     pub(crate) method: String,
     /// Pairs of runs per piece of work
     #[arg(long, value_name = "N", default_value = "5", value_parser = one_or_more)]

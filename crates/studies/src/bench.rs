@@ -4,6 +4,8 @@
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "language")]
+pub mod nn;
 #[cfg(feature = "statistics")]
 pub mod topo;
 
@@ -22,6 +24,12 @@ pub struct Bench {
     /// Does a piece of work, timed, after a warm-up of its own where one is needed.
     pub ours: fn(&Value) -> Result<Reply, String>,
 }
+
+/// Benches of the ground floor, by name. The peer is `peers/<name>.py`.
+pub const FLOORS: &[(&str, &Bench)] = &[
+    #[cfg(feature = "language")]
+    ("nn", &nn::BENCH),
+];
 
 /// One piece of work.
 pub struct Work {

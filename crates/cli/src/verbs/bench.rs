@@ -6,8 +6,7 @@ use std::process::Command;
 
 use backstitch_claim::bench::{BENCH_SCHEMA, BenchFile, Contestant, Reply, Row, ratio, side};
 use backstitch_claim::write::write_atomic;
-use backstitch_studies::Method;
-use backstitch_studies::bench::Work;
+use backstitch_studies::bench::{Bench as Contest, FLOORS, Work};
 use serde_json::{Value, json};
 
 use crate::arguments::{Bench, Common};
@@ -15,13 +14,17 @@ use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
 
 pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
-    let method = super::method(&bench.method)?;
+    let floor = FLOORS.iter().find(|(name, _)| *name == bench.method);
+    let contest = match floor {
+        Some((_, contest)) => *contest,
+        None => super::method(&bench.method)?.bench,
+    };
     if bench.worker {
-        return serve(method);
+        return serve(contest);
     }
     let folder = std::env::temp_dir().join(format!("backstitch-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(Failure::input)?;
-    let rows = time_all(method, bench, common, &folder);
+    let rows = time_all(contest, bench, common, &folder);
     // Only our own scratch files are in there.
     let _ = std::fs::remove_dir_all(&folder);
     let file = BenchFile { schema: BENCH_SCHEMA.into(), method: bench.method.clone(), rows: rows? };
@@ -38,8 +41,8 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     Ok(EXIT_DONE)
 }
 
-fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> Result<Vec<Row>, Failure> {
-    let works = (method.bench.works)(folder).map_err(Failure::input)?;
+fn time_all(contest: &Contest, bench: &Bench, common: &Common, folder: &Path) -> Result<Vec<Row>, Failure> {
+    let works = (contest.works)(folder).map_err(Failure::input)?;
     let wanted: Vec<&Work> = works
         .iter()
         .filter(|work| bench.only.as_deref().is_none_or(|text| work.name.contains(text)))
@@ -53,7 +56,7 @@ fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> R
     let mut rows = Vec::new();
     for work in wanted {
         terminal::say(&work.name);
-        let row = time_one(method, work, bench, common)?;
+        let row = time_one(contest, work, bench, common)?;
         if common.json {
             terminal::say(line(&row).trim_end());
         } else {
@@ -65,7 +68,7 @@ fn time_all(method: &Method, bench: &Bench, common: &Common, folder: &Path) -> R
 }
 
 /// Both sides in turn, ours first in even pairs and the peer first in odd ones.
-fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Result<Row, Failure> {
+fn time_one(contest: &Contest, work: &Work, bench: &Bench, common: &Common) -> Result<Row, Failure> {
     let mut ours_command = Command::new(std::env::current_exe().map_err(Failure::internal)?);
     ours_command.args(["bench", &bench.method, "--worker"]);
     if let Some(threads) = common.threads {
@@ -73,10 +76,10 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
     }
     let mut ours_process = Contestant::start(&mut ours_command).map_err(Failure::internal)?;
     let mut peer_process = work.peer.and_then(|_| {
-        let started = Contestant::start(&mut peer_command(method, bench));
+        let started = Contestant::start(&mut peer_command(contest, bench));
         started
             .map_err(|error| {
-                terminal::say(format_args!("no peer here: {error}\nhint: {}", setup_hint(method)))
+                terminal::say(format_args!("no peer here: {error}\nhint: {}", setup_hint(contest)))
             })
             .ok()
     });
@@ -98,7 +101,7 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
         }
     }
     if let Some(error) = absent {
-        terminal::say(format_args!("no peer for this work: {error}\nhint: {}", setup_hint(method)));
+        terminal::say(format_args!("no peer for this work: {error}\nhint: {}", setup_hint(contest)));
     }
     let complete = peer.len() == ours.len();
     let (agree, note) = (work.compare)(&ours[0].answer, complete.then(|| &peer[0].answer));
@@ -114,13 +117,13 @@ fn time_one(method: &Method, work: &Work, bench: &Bench, common: &Common) -> Res
 }
 
 /// Our side: answers requests until standard input ends.
-fn serve(method: &Method) -> Result<i32, Failure> {
+fn serve(contest: &Contest) -> Result<i32, Failure> {
     terminal::print("{\"ready\": true}\n")?;
     for request in std::io::stdin().lock().lines() {
         let request = request.map_err(Failure::internal)?;
         let reply = serde_json::from_str::<Value>(&request)
             .map_err(|error| error.to_string())
-            .and_then(|request| (method.bench.ours)(&request));
+            .and_then(|request| (contest.ours)(&request));
         match reply {
             Ok(reply) => terminal::print_json(&reply)?,
             Err(error) => terminal::print_json(&json!({"error": error}))?,
@@ -129,23 +132,20 @@ fn serve(method: &Method) -> Result<i32, Failure> {
     Ok(EXIT_DONE)
 }
 
-fn peer_command(method: &Method, bench: &Bench) -> Command {
-    let own = PathBuf::from(format!("peers/.venv-{}/bin/python", method.bench.environment));
+fn peer_command(contest: &Contest, bench: &Bench) -> Command {
+    let own = PathBuf::from(format!("peers/.venv-{}/bin/python", contest.environment));
     let python = match &bench.python {
         Some(python) => python.clone(),
         None if own.is_file() => own,
         None => "python3".into(),
     };
     let mut command = Command::new(python);
-    command.arg(format!("peers/{}.py", method.study.method));
+    command.arg(format!("peers/{}.py", bench.method));
     command
 }
 
-fn setup_hint(method: &Method) -> String {
-    format!(
-        "`peers/setup {}` in the repository makes the peer's Python environment",
-        method.bench.environment
-    )
+fn setup_hint(contest: &Contest) -> String {
+    format!("`peers/setup {}` in the repository makes the peer's Python environment", contest.environment)
 }
 
 fn line(row: &Row) -> String {
