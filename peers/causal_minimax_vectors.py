@@ -102,17 +102,19 @@ def linear_case(generator, subset):
     for i, j in [(0, 1), (0, 2), (1, 2), (0, 3), (2, 3), (3, 4)]:
         weights[i, j] = generator.uniform(0.5, 1.5) * generator.choice([-1, 1])
     noise = generator.uniform(0.5, 1.5, 5)
-    deviation, reach = 1.7, 2.5
+    bound = 2.5
     cut = weights.copy()
     cut[:, 2] = 0.0
     mix = np.linalg.inv(np.eye(5) - cut).T  # column = mix @ noise, the mutable column's own noise being its value
     spread = noise.copy()
-    spread[2] = deviation
+    spread[2] = 1.7  # of no consequence
     covariance = mix @ np.diag(spread**2) @ mix.T
     inputs = sorted(subset) + [2]
     coefficients = np.zeros(5)
     coefficients[inputs] = np.linalg.solve(covariance[np.ix_(inputs, inputs)], covariance[inputs, 0])
-    error = (np.eye(5)[0] - coefficients) @ mix
+    # A predictor that is not the best one: the best one leaves the mutable column no hold.
+    attacked = coefficients + generator.uniform(-0.3, 0.3, 5) * (np.arange(5) > 0)
+    error = (np.eye(5)[0] - attacked) @ mix
     push = error[2]
     error = error.copy()
     error[2] = 0.0
@@ -125,7 +127,7 @@ def linear_case(generator, subset):
     # Composite rule on a fine grid: the integrand has a kink, which Gauss-Hermite would blur.
     grid = np.linspace(-9, 9, 200001)
     density = np.exp(-grid**2 / 2) / np.sqrt(2 * np.pi)
-    values = np.linspace(-reach, reach, 51)
+    values = np.linspace(-bound, bound, 51)
     mean = np.sqrt(explained) * grid
     worst = np.max((mean[:, None] + push * values[None, :]) ** 2, axis=1)
     risk = np.trapezoid(worst * density, grid) + (total - explained)
@@ -135,9 +137,9 @@ def linear_case(generator, subset):
         "target": 0,
         "mutable": 2,
         "subset": sorted(subset),
-        "deviation": deviation,
-        "reach": reach,
+        "bound": bound,
         "coefficients": coefficients.tolist(),
+        "attacked": attacked.tolist(),
         "worst_case_risk": float(risk),
     }
 

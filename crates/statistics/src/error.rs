@@ -168,7 +168,9 @@ pub enum Error {
     )]
     State(String),
     /// A graph over too many columns.
-    #[error("the graph has {columns} columns, but takes at most {limit}; drop columns that neither cause nor follow the target")]
+    #[error(
+        "the graph has {columns} columns, but takes at most {limit}; drop columns that neither cause nor follow the target"
+    )]
     GraphColumns {
         /// Columns found.
         columns: usize,
@@ -184,7 +186,9 @@ pub enum Error {
         columns: usize,
     },
     /// A causal graph with a cycle.
-    #[error("the graph has a cycle through columns {nodes:?}, but causes cannot follow their effects; remove an edge of it")]
+    #[error(
+        "the graph has a cycle through columns {nodes:?}, but causes cannot follow their effects; remove an edge of it"
+    )]
     GraphCycle {
         /// Columns on one cycle, in the direction of the edges.
         nodes: Vec<usize>,
@@ -226,7 +230,9 @@ pub enum Error {
         target: usize,
     },
     /// Fewer than two environments.
-    #[error("column {column}, the environment, has {found} value(s), but at least 2 are needed; add rows of other environments")]
+    #[error(
+        "column {column}, the environment, has {found} value(s), but at least 2 are needed; add rows of other environments"
+    )]
     Environments {
         /// The environment column.
         column: usize,
@@ -234,7 +240,9 @@ pub enum Error {
         found: usize,
     },
     /// An environment with too few rows.
-    #[error("environment {value} has {rows} row(s), but at least {least} are needed; add rows, or leave the environment out")]
+    #[error(
+        "environment {value} has {rows} row(s), but at least {least} are needed; add rows, or leave the environment out"
+    )]
     SmallEnvironment {
         /// Its value in the environment column.
         value: f64,
@@ -244,7 +252,9 @@ pub enum Error {
         least: usize,
     },
     /// More equivalence classes than the search takes.
-    #[error("the graph has more than {limit} equivalence classes of stable subsets; drop columns, or raise the limit (classes)")]
+    #[error(
+        "the graph has more than {limit} equivalence classes of stable subsets; drop columns, or raise the limit (classes)"
+    )]
     TooManyClasses {
         /// Most classes taken.
         limit: usize,

@@ -76,7 +76,10 @@ pub fn read_gml(text: &str) -> Result<NamedGraph, GmlError> {
     for (line, edge) in lists(graph, "edge") {
         let end = |key: &str| {
             let id = text_of(edge, key).ok_or_else(|| fail(line, format!("an edge has no {key}")))?;
-            places.get(id).copied().ok_or_else(|| fail(line, format!("an edge names the node {id}, which is not there")))
+            places
+                .get(id)
+                .copied()
+                .ok_or_else(|| fail(line, format!("an edge names the node {id}, which is not there")))
         };
         named.edges.push((end("source")?, end("target")?));
     }
@@ -108,7 +111,9 @@ fn entries<'a>(tokens: &mut Tokens<'a>, depth: usize) -> Result<Vec<Entry<'a>>, 
             None if depth == 0 => return Ok(entries),
             None => return Err(fail(tokens.line, "a list is not closed; a `]` is missing")),
             Some("]") if depth > 0 => return Ok(entries),
-            Some(key @ ("]" | "[")) => return Err(fail(tokens.line, format!("`{key}` stands where a key should"))),
+            Some(key @ ("]" | "[")) => {
+                return Err(fail(tokens.line, format!("`{key}` stands where a key should")));
+            }
             Some(key) => key,
         };
         let line = tokens.line;

@@ -38,8 +38,9 @@ pub(crate) fn minimise(
         if slope == 0.0 || !slope.is_finite() {
             break;
         }
-        // The first step has no scale of its own.
-        let mut length = if memory.is_empty() { 1.0_f64.min(1.0 / (-slope).sqrt()) } else { 1.0 };
+        // Along the gradient a step has no scale of its own. Where the function bends downwards the memory stays empty, and a
+        // step as short as a small gradient would look like the end.
+        let mut length = if memory.is_empty() { 0.3 / (-slope).sqrt() } else { 1.0 };
         let mut accepted = None;
         for _ in 0..HALVINGS {
             for ((next, point), direction) in next.iter_mut().zip(&point).zip(&direction) {

@@ -43,6 +43,8 @@
 //! - The graph is an assumption. A missing edge E → M makes a shifting column count as stable, and no error shows it.
 //! - The environment must not act on Y itself ([`Error::MutableTarget`]), and no common cause may be hidden.
 //! - Where new environments resemble the old ones, plain regression on all columns is better: caution costs accuracy.
+//! - In a linear model with Gaussian noise no mutable column can hurt any f_S' ([`LinearModel`]): the whole stable set is best, and
+//!   there is nothing to search. What can be gained lies in the curvature of the mechanisms.
 //! - The chosen predictor can be close to the mean of Y. Compare its risk to 1 before using it.
 //!
 //! # Parameters
@@ -61,7 +63,9 @@
 //! 4. Random starts and L-BFGS with a small weight penalty replace weights of one, Adam and early stopping (test
 //!    `units_that_start_equal_stay_equal`).
 //! 5. Classes are read off d-connection in the graph, without ancestral graphs (test `classes_are_those_of_the_released_code`).
-//! 6. [`discover`] finds a graph by linear tests in place of kernel tests.
+//! 6. The predictor is fitted on several shuffles of the rows (`shuffles`), not one: the chance correlation of one shuffle is a
+//!    dependence on the mutable columns that the adversary exploits.
+//! 7. TODO-DISCOVER
 //!
 //! # Errors
 //!
@@ -118,7 +122,7 @@ use rayon::prelude::*;
 
 pub use card::CARD;
 pub use classes::{Class, equivalence_classes};
-pub use exact::{ClosedForm, LinearModel, closed_form};
+pub use exact::LinearModel;
 pub use gml::{GmlError, NamedGraph, read_gml};
 pub use graph::Graph;
 pub use model::{Model, Scale};
@@ -205,9 +209,8 @@ impl CausalMinimax {
         let stable = roles.stable_graph(graph);
         let classes = equivalence_classes(&stable, target, roles.stable, self.parameters.classes)?;
         let search = self.parameters.search_always || !roles.whole_set_is_optimal;
-        let judge = |class: &Class| {
-            problem.judge(class.required).map(|judged| Ranked { class: *class, judged })
-        };
+        let judge =
+            |class: &Class| problem.judge(class.required).map(|judged| Ranked { class: *class, judged });
         let mut ranking: Vec<Ranked> = classes
             .par_iter()
             .filter(|class| search || class.contains(roles.stable))

@@ -34,6 +34,9 @@ pub struct Parameters {
     pub intervention: Intervention,
     /// Regenerated columns keep the residual of their row (ours: true; the released code: false).
     pub keep_residuals: bool,
+    /// Shuffles of the rows that the predictor is fitted on (ours: 3; released: 1). One leaves the target a chance correlation
+    /// with the shuffled columns, which the adversary exploits.
+    pub shuffles: usize,
     /// Hidden units of the predictor (released: 12).
     pub predictor_units: usize,
     /// How far the adversary may take a mutable column from its training mean, in training standard deviations (ours: 3;
@@ -67,6 +70,7 @@ impl Default for Parameters {
             form: Form::Network,
             intervention: Intervention::Mutable,
             keep_residuals: true,
+            shuffles: 3,
             predictor_units: 12,
             reach: 3.0,
             adversary_penalty: 0.01,
@@ -87,7 +91,7 @@ impl Parameters {
     /// The choices of the released code, where this method can make them: X_do* is shuffled and columns are regenerated
     /// without noise.
     pub fn published() -> Self {
-        Self { intervention: Intervention::Published, keep_residuals: false, ..Self::default() }
+        Self { intervention: Intervention::Published, keep_residuals: false, shuffles: 1, ..Self::default() }
     }
 
     /// Checks every field.
@@ -96,7 +100,15 @@ impl Parameters {
     /// [`Error::Parameter`] for the first one outside its range.
     pub fn validate(&self) -> Result<(), Error> {
         let counts = [
-            ("predictor_units", self.predictor_units, 1, 1000, "from 1 to 1000", "use 12, the released value"),
+            (
+                "predictor_units",
+                self.predictor_units,
+                1,
+                1000,
+                "from 1 to 1000",
+                "use 12, the released value",
+            ),
+            ("shuffles", self.shuffles, 1, 1000, "from 1 to 1000", "use 3"),
             ("adversary_starts", self.adversary_starts, 1, 1000, "from 1 to 1000", "use 3"),
             ("adversary_iterations", self.adversary_iterations, 1, 1_000_000, "from 1 to 1000000", "use 200"),
             ("fit_starts", self.fit_starts, 1, 1000, "from 1 to 1000", "use 2"),

@@ -80,7 +80,7 @@ impl Problem {
             .filter(|&&column| regenerated.contains(column))
             .map(|&column| equation(&table, graph, &roles, column, parameters))
             .collect();
-        let shuffled = shuffled(&table, intervened, below(intervened), &equations, parameters.seed);
+        let shuffled = shuffled(&table, intervened, below(intervened), &equations, parameters);
         Ok(Self {
             parameters: parameters.clone(),
             graph: graph.clone(),
@@ -196,7 +196,8 @@ impl Problem {
         let mut activations = vec![0.0; model.network.hidden()];
         let x = regression::gather(&self.table, &model.inputs);
         for row in 0..x.rows() {
-            let error = self.table[(row, self.roles.target)] - model.network.forward(x.row(row), &mut activations);
+            let error =
+                self.table[(row, self.roles.target)] - model.network.forward(x.row(row), &mut activations);
             let place = &mut sums[self.table[(row, self.roles.environment)] as usize];
             *place = (place.0 + 1, place.1 + error * error);
         }
@@ -262,33 +263,38 @@ fn equation(
     let mut activations = vec![0.0; network.hidden()];
     let x = regression::gather(table, &parents);
     let residuals = parameters.keep_residuals.then(|| {
-        let residual =
-            |row: usize| table[(row, column)] - network.forward(x.row(row), &mut activations);
+        let residual = |row: usize| table[(row, column)] - network.forward(x.row(row), &mut activations);
         (0..table.rows()).map(residual).collect()
     });
     Equation { column, parents, network, residuals }
 }
 
-/// The table with the columns of `intervened` shuffled by one permutation, which keeps what they say of each other, and
-/// the columns below them regenerated.
+/// The table several times over, each time with the columns of `intervened` shuffled by one permutation, which keeps what
+/// they say of each other, and the columns below them regenerated.
 fn shuffled(
     table: &Matrix,
     intervened: Set,
     below: Set,
     equations: &[Equation],
-    seed: u64,
+    parameters: &Parameters,
 ) -> Matrix {
-    let permutation = Stream::new(seed, "causal-minimax shuffle").permutation(table.rows());
-    let mut shuffled = Matrix::from_fn(table.rows(), table.columns(), |row, column| {
-        table[(if intervened.contains(column) { permutation[row] } else { row }, column)]
+    let rows = table.rows();
+    // Without anything to shuffle, copies would be equal.
+    let copies = if intervened.is_empty() { 1 } else { parameters.shuffles };
+    let permutations: Vec<Vec<usize>> = (0..copies)
+        .map(|copy| Stream::new(parameters.seed, &format!("causal-minimax shuffle {copy}")).permutation(rows))
+        .collect();
+    let mut shuffled = Matrix::from_fn(copies * rows, table.columns(), |place, column| {
+        let (copy, row) = (place / rows, place % rows);
+        table[(if intervened.contains(column) { permutations[copy][row] } else { row }, column)]
     });
     for equation in equations.iter().filter(|equation| below.contains(equation.column)) {
         let x = regression::gather(&shuffled, &equation.parents);
         let mut activations = vec![0.0; equation.network.hidden()];
-        for row in 0..table.rows() {
-            let residual = equation.residuals.as_ref().map_or(0.0, |residuals| residuals[row]);
-            shuffled[(row, equation.column)] =
-                equation.network.forward(x.row(row), &mut activations) + residual;
+        for place in 0..x.rows() {
+            let residual = equation.residuals.as_ref().map_or(0.0, |residuals| residuals[place % rows]);
+            shuffled[(place, equation.column)] =
+                equation.network.forward(x.row(place), &mut activations) + residual;
         }
     }
     shuffled

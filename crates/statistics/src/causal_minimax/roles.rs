@@ -36,11 +36,7 @@ impl Roles {
         let columns = graph.columns();
         for (role, column) in [("target", target), ("environment", environment)] {
             if column >= columns {
-                return Err(Error::RoleColumn {
-                    role,
-                    column,
-                    problem: "is not a column of the table",
-                });
+                return Err(Error::RoleColumn { role, column, problem: "is not a column of the table" });
             }
         }
         if target == environment {

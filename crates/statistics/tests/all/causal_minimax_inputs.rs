@@ -26,7 +26,7 @@ fn graphs_that_are_none() {
     let message = |edges: &[(usize, usize)]| Graph::new(6, edges).unwrap_err().named(&names());
     assert_eq!(
         message(&[(1, 2), (2, 3), (3, 1)]),
-        "the graph has a cycle through columns \"y\" → \"p\" → \"m\", but causes cannot follow their effects; remove an edge of it"
+        "the graph has a cycle through columns \"p\" → \"m\" → \"y\", but causes cannot follow their effects; remove an edge of it"
     );
     assert!(message(&[(4, 4)]).contains("cycle through columns \"x\""));
     assert_eq!(
@@ -44,9 +44,15 @@ fn parts_that_cannot_be_played() {
     assert!(fit(&table, 9, 0, &graph).contains("the target, is not a column"));
     assert!(fit(&table, 1, 1, &graph).contains("column \"y\", the target, is also the environment"));
     let onto_target = Graph::new(6, &[(0, 1), (0, 3)]).unwrap();
-    assert!(fit(&table, 1, 0, &onto_target).starts_with("the environment changes column \"y\", the target, directly"));
+    assert!(
+        fit(&table, 1, 0, &onto_target)
+            .starts_with("the environment changes column \"y\", the target, directly")
+    );
     let into_environment = Graph::new(6, &[(2, 0)]).unwrap();
-    assert!(fit(&table, 1, 0, &into_environment).contains("from column \"p\" into the environment column \"site\""));
+    assert!(
+        fit(&table, 1, 0, &into_environment)
+            .contains("from column \"p\" into the environment column \"site\"")
+    );
     let problem = CausalMinimax::new(Parameters::default()).unwrap().prepare(&table, 1, 0, &graph).unwrap();
     assert_eq!(problem.judge(Set::one(3)).unwrap_err(), Error::NotStable { columns: vec![3] });
     assert!(problem.regression(Set::one(1)).is_err());
@@ -94,6 +100,7 @@ fn parameters_outside_their_range() {
         Parameters { reach: 0.0, ..default.clone() },
         Parameters { reach: f64::NAN, ..default.clone() },
         Parameters { reach: f64::INFINITY, ..default.clone() },
+        Parameters { shuffles: 0, ..default.clone() },
         Parameters { predictor_units: 0, ..default.clone() },
         Parameters { adversary_starts: 0, ..default.clone() },
         Parameters { adversary_iterations: 0, ..default.clone() },
@@ -144,10 +151,16 @@ fn gml() {
         ("graph [\n node [ id 0 ]\n]", "line 1: the graph is not directed; causes need `directed 1`"),
         ("graph [ directed 1\nnode [ id 0 ]", "line 2: a list is not closed; a `]` is missing"),
         ("graph [ directed 1\nnode [ label \"a\" ] ]", "line 2: a node has no id"),
-        ("graph [ directed 1\nedge [ source 0 target 0 ] ]", "line 2: an edge names the node 0, which is not there"),
+        (
+            "graph [ directed 1\nedge [ source 0 target 0 ] ]",
+            "line 2: an edge names the node 0, which is not there",
+        ),
         ("graph [ directed 1 node [ id 0 ]\nedge [ source 0 ] ]", "line 2: an edge has no target"),
         ("graph [ directed 1 node [ id 0 ]\nnode [ id 0 ] ]", "line 2: the id 0 is given twice"),
-        ("graph [ directed 1 node [ id 0 label \"a\" ]\nnode [ id 1 label \"a\" ] ]", "line 2: the node \"a\" is given twice"),
+        (
+            "graph [ directed 1 node [ id 0 label \"a\" ]\nnode [ id 1 label \"a\" ] ]",
+            "line 2: the node \"a\" is given twice",
+        ),
         ("graph [ label \"a ]", "line 1: a quote is not closed"),
         ("] graph", "line 1: `]` stands where a key should"),
         ("graph", "line 1: the key `graph` has no value"),
