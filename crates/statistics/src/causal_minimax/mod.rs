@@ -65,7 +65,7 @@
 //! 5. Classes are read off d-connection in the graph, without ancestral graphs (test `classes_are_those_of_the_released_code`).
 //! 6. The predictor is fitted on several shuffles of the rows (`shuffles`), not one: the chance correlation of one shuffle is a
 //!    dependence on the mutable columns that the adversary exploits.
-//! 7. TODO-DISCOVER
+//! 7. [`discover`] finds a graph by linear tests in place of kernel tests.
 //!
 //! # Errors
 //!
@@ -104,6 +104,7 @@
 mod adversary;
 mod card;
 mod classes;
+mod discover;
 mod exact;
 mod gml;
 mod graph;
@@ -122,6 +123,7 @@ use rayon::prelude::*;
 
 pub use card::CARD;
 pub use classes::{Class, equivalence_classes};
+pub use discover::{Discovery, discover};
 pub use exact::LinearModel;
 pub use gml::{GmlError, NamedGraph, read_gml};
 pub use graph::Graph;

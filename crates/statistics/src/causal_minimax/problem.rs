@@ -206,7 +206,7 @@ impl Problem {
 }
 
 /// The distinct values of the environment column, of which each must have its rows.
-fn environments(samples: &Matrix, column: usize, least: usize) -> Result<Vec<f64>, Error> {
+pub(crate) fn environments(samples: &Matrix, column: usize, least: usize) -> Result<Vec<f64>, Error> {
     let mut counts: BTreeMap<u64, (f64, usize)> = BTreeMap::new();
     for (row, value) in samples.column(column).enumerate() {
         if !value.is_finite() {
@@ -226,7 +226,7 @@ fn environments(samples: &Matrix, column: usize, least: usize) -> Result<Vec<f64
     Ok(values)
 }
 
-fn scales(samples: &Matrix, environment: usize) -> Result<Vec<Scale>, Error> {
+pub(crate) fn scales(samples: &Matrix, environment: usize) -> Result<Vec<Scale>, Error> {
     let scale = |column: usize| {
         if column == environment {
             return Ok(Scale { mean: 0.0, deviation: 1.0 });
