@@ -52,7 +52,7 @@ pub struct Parameters {
     pub fit_starts: usize,
     /// Most steps of their optimiser.
     pub fit_iterations: usize,
-    /// Factor of half the squared weights when a network is fitted (ours: 1e-3; released: none, but early stopping).
+    /// Factor of half the squared weights when a network is fitted (ours: 3e-3; released: none, but early stopping).
     pub decay: f64,
     /// Most equivalence classes that are searched.
     pub classes: usize,
@@ -78,7 +78,7 @@ impl Default for Parameters {
             adversary_iterations: 200,
             fit_starts: 2,
             fit_iterations: 200,
-            decay: 1e-3,
+            decay: 3e-3,
             classes: 4096,
             search_always: false,
             rows: 5,
@@ -131,7 +131,7 @@ impl Parameters {
                 "from 0 to 1000",
                 "use 0.01, the released value",
             ),
-            ("decay", self.decay, 0.0, 1e3, "from 0 to 1000", "use 0.001"),
+            ("decay", self.decay, 0.0, 1e3, "from 0 to 1000", "use 0.003"),
         ];
         for (name, value, least, most, allowed, way_out) in numbers {
             if !(value.is_finite() && (least..=most).contains(&value)) {

@@ -31,7 +31,7 @@ pub(super) struct Errors {
 /// A column of the simulation: name, parents with weights, and the function over their weighted sum.
 type Mechanism = (&'static str, &'static [(&'static str, f64)], fn(f64) -> f64);
 
-/// The published simulation, in causal order: `column = function(weighted sum of parents) + N(0, 0.1²)`, and for the mutable X9 and
+/// The published simulation, in causal order: `column = function(weighted sum of parents) + N(0, 0.1²)`, the target first, and for the mutable X9 and
 /// X10 the function is multiplied by `e − 10.5` in environment e = 1 … 20.
 const MECHANISMS: &[Mechanism] = &[
     ("Y", &[], |_| 0.0),
@@ -51,7 +51,7 @@ fn sigmoid(sum: f64) -> f64 {
     1.0 / (1.0 + (-sum).exp())
 }
 
-/// Standard deviation of all noise of the simulation.
+/// Standard deviation of all noise of the published simulation.
 const NOISE: f64 = 0.1;
 
 /// The measurements of the mice that the paper uses: X1 … X5 and the target.
@@ -74,8 +74,14 @@ const GENES: [&str; 14] = [
 const ALWAYS_TRAIN: [usize; 4] = [0, 2, 4, 7];
 
 impl Split {
-    /// The simulation, half of its environments for training, all drawn by the seed. Columns are E and those of [`MECHANISMS`].
-    pub(super) fn simulated(environments: usize, rows: usize, seed: u64) -> Result<Self, CellError> {
+    /// The simulation, half of its environments for training, all drawn by the seed. The target has a deviation of `spread`
+    /// (published: 0.1). Columns are E and those of [`MECHANISMS`].
+    pub(super) fn simulated(
+        environments: usize,
+        rows: usize,
+        spread: f64,
+        seed: u64,
+    ) -> Result<Self, CellError> {
         let mut stream = Stream::new(seed, "causal-minimax study simulation");
         let place = |name: &str| 1 + MECHANISMS.iter().position(|known| known.0 == name).unwrap_or_default();
         let middle = (environments as f64 + 1.0) / 2.0;
@@ -88,9 +94,10 @@ impl Split {
                     for (name, parents, function) in MECHANISMS {
                         let sum: f64 =
                             parents.iter().map(|(parent, weight)| weight * values[place(parent)]).sum();
+                        let noise = if *name == "Y" { spread } else { NOISE };
                         let strength =
                             if matches!(*name, "X9" | "X10") { environment as f64 - middle } else { 1.0 };
-                        values[place(name)] = strength * function(sum) + NOISE * stream.normal();
+                        values[place(name)] = strength * function(sum) + noise * stream.normal();
                     }
                 }
                 table
@@ -186,22 +193,32 @@ impl Split {
         moved
     }
 
+    /// Errors of a model with its predictions mirrored at the mean of the training rows.
+    pub(super) fn errors_mirrored(&self, model: &Model) -> Result<Errors, CellError> {
+        self.errors_with(model, -1.0)
+    }
+
     /// Errors of a model. Its predictions are in the units of the target, whatever table it was fitted on.
     pub(super) fn errors(&self, model: &Model) -> Result<Errors, CellError> {
+        self.errors_with(model, 1.0)
+    }
+
+    fn errors_with(&self, model: &Model, sign: f64) -> Result<Errors, CellError> {
         // For the released code's error the predictor sees each test environment standardised by itself: its columns are
         // carried over to the scales of the training rows, and its errors are divided by its own variance.
         let train = self.moments(&self.train);
+        let (mean, variance) = train[self.target];
         let mut own_errors = Vec::new();
         let mut errors = Vec::new();
         for test in &self.tests {
-            errors.push(mean_squared_error(model, test, self.target)? / train[self.target].1);
+            errors.push(squared_error(model, test, self.target, (sign, mean))? / variance);
             let own = self.moments(test);
             let carried = Matrix::from_fn(test.rows(), test.columns(), |row, column| {
                 let ((mean, variance), (train_mean, train_variance)) = (own[column], train[column]);
                 let scale = if variance > 0.0 { (train_variance / variance).sqrt() } else { 0.0 };
                 train_mean + scale * (test[(row, column)] - mean)
             });
-            own_errors.push(mean_squared_error(model, &carried, self.target)? / train[self.target].1);
+            own_errors.push(squared_error(model, &carried, self.target, (sign, mean))? / variance);
         }
         Ok(Errors::new(&errors, &own_errors))
     }
@@ -279,10 +296,23 @@ fn mice(text: &str) -> Result<Vec<[f64; 7]>, CellError> {
 
 /// Of a model on a table that holds its inputs by position.
 pub(super) fn mean_squared_error(model: &Model, table: &Matrix, target: usize) -> Result<f64, CellError> {
+    squared_error(model, table, target, (1.0, 0.0))
+}
+
+/// The same for predictions whose distance from `mean` is multiplied by `sign`.
+fn squared_error(
+    model: &Model,
+    table: &Matrix,
+    target: usize,
+    (sign, mean): (f64, f64),
+) -> Result<f64, CellError> {
     let inputs =
         Matrix::from_fn(table.rows(), model.inputs.len(), |row, place| table[(row, model.inputs[place])]);
     let predictions = model.predict(&inputs).map_err(CellError::new)?;
-    let squares = predictions.iter().zip(table.column(target)).map(|(guess, value)| (guess - value).powi(2));
+    let squares = predictions
+        .iter()
+        .zip(table.column(target))
+        .map(|(guess, value)| (mean + sign * (guess - mean) - value).powi(2));
     Ok(squares.sum::<f64>() / table.rows() as f64)
 }
 
@@ -347,7 +377,7 @@ pub(crate) fn simulation_csv(
     rows: usize,
     seed: u64,
 ) -> Result<(String, Matrix, Graph), CellError> {
-    let split = Split::simulated(environments, rows, seed)?;
+    let split = Split::simulated(environments, rows, NOISE, seed)?;
     let mut text = String::from("E");
     for (name, _, _) in MECHANISMS {
         // Writing to a string cannot fail.
@@ -375,7 +405,7 @@ mod tests {
 
     #[test]
     fn the_simulation_is_split_in_halves_of_whole_environments() {
-        let split = Split::simulated(6, 20, 3).unwrap();
+        let split = Split::simulated(6, 20, NOISE, 3).unwrap();
         assert_eq!((split.train.rows(), split.tests.len()), (60, 3));
         let trained: Vec<f64> = split.train.column(0).collect();
         assert!(split.tests.iter().all(|test| test.column(0).all(|e| !trained.contains(&e))));
@@ -383,7 +413,7 @@ mod tests {
 
     #[test]
     fn anchors_of_weight_one_leave_the_rows_as_they_are() {
-        let split = Split::simulated(4, 20, 0).unwrap();
+        let split = Split::simulated(4, 20, NOISE, 0).unwrap();
         assert_eq!(split.anchored(1.0), split.train);
     }
 
