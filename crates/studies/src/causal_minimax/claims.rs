@@ -58,7 +58,7 @@ pub(super) const ARMS: &[Arm] = &[
     Arm {
         name: "mirrored-regression",
         role: Role::Control,
-        description: "regression on all columns with its predictions mirrored at the mean: confident and wrong",
+        description: "regression on all columns, its predictions mirrored at the mean and three times as far from it: confident and wrong",
     },
     Arm {
         name: "released-shuffled",
@@ -190,7 +190,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-ranks",
-        sentence: "With a target of larger spread subsets with a smaller worst-case risk have a smaller largest test error: rank correlation above 0.5",
+        sentence: "With a target of larger spread and weaker mutable mechanisms subsets with a smaller worst-case risk have a smaller largest test error: rank correlation above 0.5",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         effect: Effect::Above { metric: "rank_correlation", bound: 0.0 },
@@ -201,7 +201,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-vs-whole",
-        sentence: "With a target of larger spread the chosen subset has a smaller largest test error than the whole stable set",
+        sentence: "With a target of larger spread and weaker mutable mechanisms the chosen subset has a smaller largest test error than the whole stable set",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         settings: &[STRONG],
@@ -209,7 +209,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-vs-regression",
-        sentence: "With a target of larger spread the chosen subset has a smaller largest test error than regression on all columns",
+        sentence: "With a target of larger spread and weaker mutable mechanisms the chosen subset has a smaller largest test error than regression on all columns",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         effect: Effect::Improvement { metric: "log_worst", over: "regression-on-all" },
@@ -218,7 +218,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-vs-best-in-training",
-        sentence: "With a target of larger spread the chosen subset has a smaller largest test error than the best subset over training environments",
+        sentence: "With a target of larger spread and weaker mutable mechanisms the chosen subset has a smaller largest test error than the best subset over training environments",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         effect: Effect::Improvement { metric: "log_worst", over: "best-in-training" },
@@ -227,7 +227,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-vs-constant",
-        sentence: "With a target of larger spread the largest test error of the chosen subset is at most 0.95 times that of the mean of the target",
+        sentence: "With a target of larger spread and weaker mutable mechanisms the largest test error of the chosen subset is at most 0.95 times that of the mean of the target",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         effect: Effect::Improvement { metric: "log_worst", over: "constant" },
@@ -237,7 +237,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "members-are-equal",
-        sentence: "With a target of larger spread members of one class have the same test error up to 5 % on average",
+        sentence: "With a target of larger spread and weaker mutable mechanisms members of one class have the same test error up to 5 % on average",
         source: "definition of the equivalence; the tolerance is ours",
         scope: Scope::Mechanism,
         subject: "class-members",

@@ -75,11 +75,12 @@ const ALWAYS_TRAIN: [usize; 4] = [0, 2, 4, 7];
 
 impl Split {
     /// The simulation, half of its environments for training, all drawn by the seed. The target has a deviation of `spread`
-    /// (published: 0.1). Columns are E and those of [`MECHANISMS`].
+    /// (published: 0.1), and the mutable mechanisms are multiplied by `gain` (published: 1). Columns are E and those of [`MECHANISMS`].
     pub(super) fn simulated(
         environments: usize,
         rows: usize,
         spread: f64,
+        gain: f64,
         seed: u64,
     ) -> Result<Self, CellError> {
         let mut stream = Stream::new(seed, "causal-minimax study simulation");
@@ -95,8 +96,11 @@ impl Split {
                         let sum: f64 =
                             parents.iter().map(|(parent, weight)| weight * values[place(parent)]).sum();
                         let noise = if *name == "Y" { spread } else { NOISE };
-                        let strength =
-                            if matches!(*name, "X9" | "X10") { environment as f64 - middle } else { 1.0 };
+                        let strength = if matches!(*name, "X9" | "X10") {
+                            gain * (environment as f64 - middle)
+                        } else {
+                            1.0
+                        };
                         values[place(name)] = strength * function(sum) + noise * stream.normal();
                     }
                 }
@@ -193,9 +197,9 @@ impl Split {
         moved
     }
 
-    /// Errors of a model with its predictions mirrored at the mean of the training rows.
+    /// Errors of a model with its predictions mirrored at the mean of the training rows, at three times their distance.
     pub(super) fn errors_mirrored(&self, model: &Model) -> Result<Errors, CellError> {
-        self.errors_with(model, -1.0)
+        self.errors_with(model, -3.0)
     }
 
     /// Errors of a model. Its predictions are in the units of the target, whatever table it was fitted on.
@@ -377,7 +381,7 @@ pub(crate) fn simulation_csv(
     rows: usize,
     seed: u64,
 ) -> Result<(String, Matrix, Graph), CellError> {
-    let split = Split::simulated(environments, rows, NOISE, seed)?;
+    let split = Split::simulated(environments, rows, NOISE, 1.0, seed)?;
     let mut text = String::from("E");
     for (name, _, _) in MECHANISMS {
         // Writing to a string cannot fail.
@@ -405,7 +409,7 @@ mod tests {
 
     #[test]
     fn the_simulation_is_split_in_halves_of_whole_environments() {
-        let split = Split::simulated(6, 20, NOISE, 3).unwrap();
+        let split = Split::simulated(6, 20, NOISE, 1.0, 3).unwrap();
         assert_eq!((split.train.rows(), split.tests.len()), (60, 3));
         let trained: Vec<f64> = split.train.column(0).collect();
         assert!(split.tests.iter().all(|test| test.column(0).all(|e| !trained.contains(&e))));
@@ -413,7 +417,7 @@ mod tests {
 
     #[test]
     fn anchors_of_weight_one_leave_the_rows_as_they_are() {
-        let split = Split::simulated(4, 20, NOISE, 0).unwrap();
+        let split = Split::simulated(4, 20, NOISE, 1.0, 0).unwrap();
         assert_eq!(split.anchored(1.0), split.train);
     }
 
