@@ -255,7 +255,7 @@ fn judge(
             errors,
             longest,
         });
-        if entries.len() % 8 == 0 {
+        if entries.len().is_multiple_of(8) {
             context.checkpoint(step as u64, &entries)?;
         }
     }

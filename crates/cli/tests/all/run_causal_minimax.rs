@@ -151,8 +151,27 @@ fn a_proposed_graph_is_completed_by_hand() {
     let sandbox = sandbox();
     sandbox.write("table.csv", table(400));
     let search = &FIT[..8];
-    let outcome = sandbox.run(search);
-    assert!(matches!(outcome.code, Some(0 | 2)), "{outcome:?}");
+    let outcome = sandbox.expect(2, search);
+    assert!(outcome.stderr.contains("leaves the direction of \"y\" – \"x\" open"), "{outcome:?}");
+    assert!(outcome.stderr.contains("hint: --propose FILE"), "{outcome:?}");
     sandbox.expect(0, &[search, &["--propose", "found.csv"]].concat());
-    assert!(sandbox.read("found.csv").starts_with("from,to\n"));
+    let found = sandbox.read("found.csv");
+    assert_eq!(found, "from,to\nsite,m\ny,m\ny,x\nx,y\n");
+    sandbox.write("completed.csv", found.replace("x,y\n", ""));
+    let completed = sandbox.expect(0, &[search, &["--graph", "completed.csv"]].concat());
+    assert_eq!(completed.stdout, sandbox.expect(0, &FIT).stdout);
+}
+
+/// Where the data leave nothing open, the graph is used, and a warning says that it is a guess.
+#[test]
+fn a_graph_that_was_found_is_called_a_guess() {
+    let sandbox = sandbox();
+    let without_x: String = table(400)
+        .lines()
+        .map(|line| line.rsplit_once(',').map_or(String::new(), |(head, _)| format!("{head}\n")))
+        .collect();
+    sandbox.write("table.csv", without_x);
+    let outcome = sandbox.expect(0, &FIT[..8]);
+    assert!(outcome.stderr.contains("warning: the graph was found by linear tests"), "{outcome:?}");
+    assert!(outcome.stdout.contains("graph: site→m y→m"), "{outcome:?}");
 }

@@ -12,7 +12,8 @@ pub const CARD: Card = Card {
     helps: "rows from two or more environments, a causal graph that is known (or nearly linear data to find one in), and a \
             deployment whose environments may shift the same columns further than the training ones did",
     does_not_help: "the shift reaches the target itself, causes are hidden, or the graph is wrong; the new environments are like \
-                    the old ones (plain regression is then better); the worst case is weighed against no likelihood, so the answer \
+                    the old ones, or the mutable columns reveal which environment a row is from (plain regression is then better); all is \
+                    linear and Gaussian (the whole stable set is then optimal, and nothing is left to search); the worst case is weighed against no likelihood, so the answer \
                     may be to predict next to nothing",
     example: "backstitch run causal-minimax --data table.csv --target y --environment site --graph graph.gml --out model/",
     deviations: &[
@@ -22,6 +23,7 @@ pub const CARD: Card = Card {
         "The predictor is fitted where the mutable columns alone are intervened on, which is its definition E[Y | x, do(x_M)]. The \
          released code also shuffles their stable descendants that are no children of the target, which makes subsets without the \
          whole stable set lose what those columns say; `--published` does as it does.",
+        "The predictor is fitted on three shuffles of the rows instead of one, whose chance correlations the adversary would exploit.",
         "Regenerated columns keep the residual of their row. The released code regenerates them without noise, so that the predictor \
          trusts them too much.",
         "Networks start from seeded random weights, the best of several starts, and are fitted by L-BFGS with a small penalty. The \

@@ -42,7 +42,8 @@
 //! It helps where deployment will shift the same mechanisms that differed between the training environments, and further.
 //! - The graph is an assumption. A missing edge E → M makes a shifting column count as stable, and no error shows it.
 //! - The environment must not act on Y itself ([`Error::MutableTarget`]), and no common cause may be hidden.
-//! - Where new environments resemble the old ones, plain regression on all columns is better: caution costs accuracy.
+//! - Where new environments resemble the old ones, or the mutable columns together reveal the environment of a row, plain regression
+//!   on all columns is better: caution costs accuracy.
 //! - In a linear model with Gaussian noise no mutable column can hurt any f_S' ([`LinearModel`]): the whole stable set is best, and
 //!   there is nothing to search. What can be gained lies in the curvature of the mechanisms.
 //! - The chosen predictor can be close to the mean of Y. Compare its risk to 1 before using it.

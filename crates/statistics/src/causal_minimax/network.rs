@@ -146,4 +146,19 @@ mod tests {
             }
         }
     }
+
+    /// Why starts are random: units with equal weights have equal derivatives, so that any method of descent keeps them equal.
+    #[test]
+    fn units_that_start_equal_stay_equal() {
+        let mut network = Network::zeros(2, 3);
+        network.parameters.fill(1.0);
+        let (mut activations, mut by_input) = ([0.0; 3], [0.0; 2]);
+        network.forward(&[0.3, -0.8], &mut activations);
+        let mut by_parameter = vec![0.0; network.parameters.len()];
+        network.backward(&[0.3, -0.8], &activations, 1.0, Some(&mut by_parameter), &mut by_input);
+        assert_eq!(by_parameter[0..3], by_parameter[3..6]);
+        assert_eq!(by_parameter[0..3], by_parameter[6..9]);
+        assert_eq!((by_parameter[10], by_parameter[11]), (by_parameter[11], by_parameter[12]));
+        assert!(by_parameter[0] != 0.0);
+    }
 }
