@@ -1,10 +1,10 @@
 """Our own transcription of the published procedure in numpy: there is no package that searches minimax subsets.
 
-Formulas and settings are those of arXiv 2107.01876 and its released code: networks with one hidden layer of logistic units,
-Adam, X_do* shuffled by one permutation, columns below regenerated without noise, and the adversary's penalty 0.01 on the norms
-of its layers. Three things differ: weights start random instead of all one, the adversary's maps are bounded as ours are
-(reach * tanh), and gradients are written out where the released code differentiates automatically with PyTorch. Classes are
-Algorithm 2 with one separating set tried per column, as in the program.
+Networks (one hidden layer of logistic units, their sizes), optimiser (Adam, rates, iterations, early stopping) and the
+adversary's penalty of 0.01 on the norms of its layers are those of arXiv 2107.01876 and its released code. So that both sides
+solve the same problem, the rest is as in the program: random starts, the mutable columns shuffled three times, residuals kept,
+a small penalty on the weights of regressions, and maps bounded by reach * tanh. Gradients are written out where the released
+code differentiates automatically with PyTorch. Classes are Algorithm 2 with one separating set tried per column.
 
 Speaks JSON lines on stdin and stdout. First line out: {"ready": true, "peers": [...]}. For every line in, {"peer":
 "transcription", "task": "classes" or "judge", "data": "table.csv", "edges": [[0, 1]], "target": 1, "environment": 0, "subset":
@@ -74,6 +74,9 @@ class Patience:
         return self.count >= self.checks
 
 
+DECAY = 3e-3
+
+
 def regress(x, y, hidden, rate, iterations, patience, generator):
     network = Network(x.shape[1], hidden, generator)
     adam, stop = Adam(network.w, rate), Patience(patience)
@@ -82,7 +85,10 @@ def regress(x, y, hidden, rate, iterations, patience, generator):
         error = output - y
         if patience and stop.over(np.mean(error**2)):
             break
-        adam.update(network.backward(x, activations, 2 * error / len(y))[0])
+        gradients = network.backward(x, activations, 2 * error / len(y))[0]
+        for place in (0, 2):
+            gradients[place] = gradients[place] + 2 * DECAY * network.w[place]
+        adam.update(gradients)
     return network
 
 
@@ -112,43 +118,40 @@ def judge(table, edges, target, environment, subset, reach):
     table = (table - table.mean(axis=0)) / table.std(axis=0, ddof=1)
     mutable = [b for a, b in edges if a == environment]
     inner = [(a, b) for a, b in edges if a != environment]
-    of_target = [b for a, b in inner if a == target]
-    first = {m for m in mutable if m in of_target}
-    intervened = first | (below(inner, first) - set(of_target))
-
-    def descendants(of):
-        return below([(a, b) for a, b in inner if b not in of], of) - set(of)
-
-    regenerated = descendants(intervened) | descendants(set(mutable))
-    equations = {}
-    for node in regenerated:
+    regenerated = below([(a, b) for a, b in inner if b not in mutable], mutable) - set(mutable)
+    equations, residuals = {}, {}
+    for node in sorted(regenerated):
         p = parents_of(inner, node)
         equations[node] = regress(
             table[:, p], table[:, node], max(1, len(p) // 2), 0.01, 5000, 1000, generator
         )
+        residuals[node] = table[:, node] - equations[node].forward(table[:, p])[0]
     columns = list(range(table.shape[1]))
     order = topological(inner, columns)
 
-    shuffled = table.copy()
-    chosen = sorted(intervened)
-    shuffled[:, chosen] = table[generator.permutation(len(table))][:, chosen]
-    for node in order:
-        if node in descendants(intervened):
-            shuffled[:, node] = equations[node].forward(shuffled[:, parents_of(inner, node)])[0]
+    copies = []
+    for _ in range(3):
+        copy = table.copy()
+        copy[:, mutable] = table[generator.permutation(len(table))][:, mutable]
+        for node in order:
+            if node in regenerated:
+                copy[:, node] = equations[node].forward(copy[:, parents_of(inner, node)])[0] + residuals[node]
+        copies.append(copy)
+    shuffled = np.concatenate(copies)
     inputs = sorted(set(subset) | set(mutable))
     predictor = regress(shuffled[:, inputs], shuffled[:, target], 12, 0.02, 10000, 0, generator)
 
     maps = {m: Network(len(parents_of(inner, m)), max(2, len(parents_of(inner, m)) // 2), generator) for m in mutable}
     weights = list(chain.from_iterable(maps[m].w for m in mutable))
     adam, stop = Adam(weights, 0.02), Patience(100)
-    steps = [n for n in order if n in maps or n in descendants(set(mutable))]
+    steps = [n for n in order if n in maps or n in regenerated]
     worst = -np.inf
     for iteration in range(10000):
         state, tape = table.copy(), {}
         for node in steps:
             x = state[:, parents_of(inner, node)]
             output, activations = (maps.get(node) or equations[node]).forward(x)
-            state[:, node] = reach * np.tanh(output) if node in maps else output
+            state[:, node] = reach * np.tanh(output) if node in maps else output + residuals[node]
             tape[node] = (x, activations)
         guess, activations = predictor.forward(state[:, inputs])
         error = state[:, target] - guess

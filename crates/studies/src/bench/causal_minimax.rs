@@ -59,8 +59,7 @@ fn ours(request: &Value) -> Result<Reply, String> {
         serde_json::from_value(request["edges"].clone()).map_err(|error| error.to_string())?;
     let table = read_table(file, &TableOptions::default()).map_err(|error| error.to_string())?;
     let graph = Graph::new(table.columns.len(), &edges).map_err(|error| error.to_string())?;
-    // Like with like: the transcription shuffles and regenerates as the released code does.
-    let method = CausalMinimax::new(Parameters::published()).map_err(|error| error.to_string())?;
+    let method = CausalMinimax::new(Parameters::default()).map_err(|error| error.to_string())?;
     let begin;
     let answer = match request["task"].as_str() {
         Some("classes") => {

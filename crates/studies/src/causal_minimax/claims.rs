@@ -201,9 +201,10 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "strong-vs-whole",
-        sentence: "With a target of larger spread and weaker mutable mechanisms the chosen subset has a smaller largest test error than the whole stable set",
+        sentence: "With a target of larger spread and weaker mutable mechanisms the largest test error of the chosen subset is at most 1 % above that of the whole stable set",
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
+        margin: -0.01,
         settings: &[STRONG],
         ..BASE
     },
@@ -213,15 +214,6 @@ pub(super) const CLAIMS: &[Claim] = &[
         source: "ours: the mechanism where the stable columns say something",
         scope: Scope::Mechanism,
         effect: Effect::Improvement { metric: "log_worst", over: "regression-on-all" },
-        settings: &[STRONG],
-        ..BASE
-    },
-    Claim {
-        id: "strong-vs-best-in-training",
-        sentence: "With a target of larger spread and weaker mutable mechanisms the chosen subset has a smaller largest test error than the best subset over training environments",
-        source: "ours: the mechanism where the stable columns say something",
-        scope: Scope::Mechanism,
-        effect: Effect::Improvement { metric: "log_worst", over: "best-in-training" },
         settings: &[STRONG],
         ..BASE
     },
