@@ -60,6 +60,20 @@ pub const CATALOGUE: &[PublicSet] = &[
         used_by: &["topo"],
     },
     PERMLEARN,
+    PublicSet {
+        name: "impc-mice",
+        title: "Blood counts of 614 mice, wild or with one of 13 genes knocked out (International Mouse Phenotyping Consortium)",
+        files: &[PublicFile {
+            path: "causal/which_invariance/mouse.csv",
+            origin: "https://raw.githubusercontent.com/lmz123321/which_invariance/707f2772ad121011f49ce8bcc7b04da65b13f911/impc/mouse.csv",
+            sha256: "c7272f6155475209b15ce19167e4cddc94594dd9eebc8c2eb556182fcbaefdc8",
+            bytes: 100_558,
+        }],
+        licence: "MIT",
+        citation: "M. Liu, X. Zheng, X. Sun, F. Fang, Y. Wang: Which Invariance Should We Transfer? A Causal Minimax Learning \
+                   Approach. ICML 2023, arXiv 2107.01876",
+        used_by: &["causal-minimax"],
+    },
 ];
 
 /// One file per input length k = 2 … 30, in this order.

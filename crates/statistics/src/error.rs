@@ -167,6 +167,110 @@ pub enum Error {
         "the saved state cannot be continued: {0}; restore it from a copy, or start anew with a budget of its own"
     )]
     State(String),
+    /// A graph over too many columns.
+    #[error(
+        "the graph has {columns} columns, but takes at most {limit}; drop columns that neither cause nor follow the target"
+    )]
+    GraphColumns {
+        /// Columns found.
+        columns: usize,
+        /// Most columns taken.
+        limit: usize,
+    },
+    /// An edge that ends at no column.
+    #[error("an edge of the graph ends at column {column}, but the table has {columns}; correct the edge")]
+    GraphColumn {
+        /// The end.
+        column: usize,
+        /// Columns of the table.
+        columns: usize,
+    },
+    /// A causal graph with a cycle.
+    #[error(
+        "the graph has a cycle through columns {nodes:?}, but causes cannot follow their effects; remove an edge of it"
+    )]
+    GraphCycle {
+        /// Columns on one cycle, in the direction of the edges.
+        nodes: Vec<usize>,
+    },
+    /// A causal graph with undirected edges.
+    #[error("the graph leaves the direction of {} open; give each pair one direction", pairs(edges, &|c| c.to_string()))]
+    Undirected {
+        /// The pairs.
+        edges: Vec<(usize, usize)>,
+    },
+    /// A column that cannot play its part.
+    #[error("column {column}, the {role}, {problem}; give another column")]
+    RoleColumn {
+        /// The part.
+        role: &'static str,
+        /// The column.
+        column: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A column that causes the environment.
+    #[error(
+        "the graph has an edge from column {from} into the environment column {environment}, but the environment must have \
+         no causes; turn or remove the edge"
+    )]
+    IntoEnvironment {
+        /// Where the edge comes from.
+        from: usize,
+        /// The environment.
+        environment: usize,
+    },
+    /// An environment that changes the target itself.
+    #[error(
+        "the environment changes column {target}, the target, directly, and then nothing about it can be transferred; predict \
+         something else, or add the column through which the environment acts"
+    )]
+    MutableTarget {
+        /// The target.
+        target: usize,
+    },
+    /// Fewer than two environments.
+    #[error(
+        "column {column}, the environment, has {found} value(s), but at least 2 are needed; add rows of other environments"
+    )]
+    Environments {
+        /// The environment column.
+        column: usize,
+        /// Distinct values found.
+        found: usize,
+    },
+    /// An environment with too few rows.
+    #[error(
+        "environment {value} has {rows} row(s), but at least {least} are needed; add rows, or leave the environment out"
+    )]
+    SmallEnvironment {
+        /// Its value in the environment column.
+        value: f64,
+        /// Its rows.
+        rows: usize,
+        /// Rows needed.
+        least: usize,
+    },
+    /// More equivalence classes than the search takes.
+    #[error(
+        "the graph has more than {limit} equivalence classes of stable subsets; drop columns, or raise the limit (classes)"
+    )]
+    TooManyClasses {
+        /// Most classes taken.
+        limit: usize,
+    },
+    /// A set of columns that is no set of stable ones.
+    #[error("columns {columns:?} are not stable; choose among the stable columns")]
+    NotStable {
+        /// The columns that are not.
+        columns: Vec<usize>,
+    },
+    /// A saved model that cannot be used.
+    #[error("the saved model cannot be used: {problem}; fit it again")]
+    Model {
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The exact search on too many columns.
     #[error(
         "the exact search visits 2^{columns} sets; it takes at most {limit} columns; use the local search"
@@ -211,9 +315,43 @@ impl Error {
                  with a larger threshold",
                 nodes.iter().map(|&c| name(c)).collect::<Vec<_>>().join(" → ")
             ),
+            Self::GraphCycle { nodes } => format!(
+                "the graph has a cycle through columns {}, but causes cannot follow their effects; remove an edge of it",
+                nodes.iter().map(|&c| name(c)).collect::<Vec<_>>().join(" → ")
+            ),
+            Self::Undirected { edges } => format!(
+                "the graph leaves the direction of {} open; give each pair one direction",
+                pairs(edges, &name)
+            ),
+            Self::RoleColumn { role, column, problem } => {
+                format!("column {}, the {role}, {problem}; give another column", name(*column))
+            }
+            Self::IntoEnvironment { from, environment } => format!(
+                "the graph has an edge from column {} into the environment column {}, but the environment must have no \
+                 causes; turn or remove the edge",
+                name(*from),
+                name(*environment)
+            ),
+            Self::MutableTarget { target } => format!(
+                "the environment changes column {}, the target, directly, and then nothing about it can be transferred; \
+                 predict something else, or add the column through which the environment acts",
+                name(*target)
+            ),
+            Self::Environments { column, found } => format!(
+                "column {}, the environment, has {found} value(s), but at least 2 are needed; add rows of other environments",
+                name(*column)
+            ),
+            Self::NotStable { columns } => format!(
+                "columns {} are not stable; choose among the stable columns",
+                columns.iter().map(|&c| name(c)).collect::<Vec<_>>().join(", ")
+            ),
             other => other.to_string(),
         }
     }
+}
+
+fn pairs(edges: &[(usize, usize)], name: &dyn Fn(usize) -> String) -> String {
+    edges.iter().map(|&(from, to)| format!("{} – {}", name(from), name(to))).collect::<Vec<_>>().join(", ")
 }
 
 fn collinear(column: usize, on: &[usize], name: &dyn Fn(usize) -> String) -> String {

@@ -1,6 +1,8 @@
 //! The benches of the methods: the work, our side of it, and what it means that the answers agree.
 
 #[cfg(feature = "statistics")]
+pub mod causal_minimax;
+#[cfg(feature = "statistics")]
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;

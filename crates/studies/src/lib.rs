@@ -4,6 +4,8 @@
 
 pub mod bench;
 #[cfg(feature = "statistics")]
+pub mod causal_minimax;
+#[cfg(feature = "statistics")]
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
@@ -32,6 +34,12 @@ pub struct Method {
 pub const METHODS: &[Method] = &[
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
+    #[cfg(feature = "statistics")]
+    Method {
+        card: &backstitch_statistics::causal_minimax::CARD,
+        study: &causal_minimax::STUDY,
+        bench: &bench::causal_minimax::BENCH,
+    },
     #[cfg(feature = "statistics")]
     Method {
         card: &backstitch_statistics::continual_dp::CARD,

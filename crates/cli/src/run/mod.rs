@@ -1,6 +1,8 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
 #[cfg(feature = "statistics")]
+mod causal_minimax;
+#[cfg(feature = "statistics")]
 mod continual_dp;
 #[cfg(feature = "networks")]
 mod exact_permutations;
@@ -19,6 +21,9 @@ pub(crate) enum Method {
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
     #[cfg(feature = "statistics")]
+    #[command(about = backstitch_statistics::causal_minimax::CARD.summary)]
+    CausalMinimax(causal_minimax::CausalMinimax),
+    #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
     ContinualDp(continual_dp::ContinualDp),
     #[cfg(feature = "networks")]
@@ -30,6 +35,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
+        #[cfg(feature = "statistics")]
+        Method::CausalMinimax(minimax) => causal_minimax::execute(&minimax, common),
         #[cfg(feature = "statistics")]
         Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
         #[cfg(feature = "networks")]

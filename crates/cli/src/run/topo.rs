@@ -301,7 +301,7 @@ fn weights(dense: &Matrix, names: &[String]) -> String {
 }
 
 /// A CSV field.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -311,7 +311,7 @@ fn quoted(text: &str) -> String {
 
 /// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
 /// first is moved there.
-fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
+pub(super) fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
     let failed = |path: &Path, error: &dyn std::fmt::Display| {
         Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
     };

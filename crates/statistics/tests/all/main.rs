@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod causal_minimax;
+mod causal_minimax_inputs;
 mod continual_dp;
 mod continual_dp_inputs;
 mod continual_dp_noise;
