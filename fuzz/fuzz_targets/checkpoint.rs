@@ -7,8 +7,8 @@
 use backstitch_nn::{Checkpoint, cpu};
 use libfuzzer_sys::fuzz_target;
 
-const CONFIG: &[u8] = include_bytes!("../corpus/checkpoint/config.json");
-const WEIGHTS: &[u8] = include_bytes!("../corpus/checkpoint/model.safetensors");
+const CONFIG: &[u8] = include_bytes!("../corpus/checkpoint/reads-config.json");
+const WEIGHTS: &[u8] = include_bytes!("../corpus/checkpoint/reads-model.safetensors");
 
 fuzz_target!(|bytes: &[u8]| {
     for (config, weights) in [(CONFIG, bytes), (bytes, WEIGHTS)] {

@@ -1,7 +1,8 @@
 //! Killed at any moment, the same command ends with the same verdict.
 //!
-//! The run is the study of `topo` at smoke scale with a generated setting large enough that its searches checkpoint. What
-//! is compared: `verdict.json`, and of every cell `result.json`, `metrics.jsonl` and the artifacts, byte for byte.
+//! Two runs at smoke scale: `topo`, with a generated setting large enough that its searches checkpoint, and the training of
+//! `reversal-curse`. What is compared, byte for byte: `verdict.json`, and of every cell `result.json`, `metrics.jsonl`, the
+//! artifacts and the last checkpoint, which holds the final weights where a network was trained.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,17 +22,33 @@ const CELL_WRITES: [&str; 4] = ["artifact", "checkpoint", "timing", "result"];
 /// The writes of the run itself.
 const RUN_WRITES: [&str; 3] = ["run", "verdict", "report"];
 
-fn command(folder: &Path) -> Command {
+/// Arguments of `reproduce`.
+type Subject = &'static [&'static str];
+
+const SEARCH: Subject =
+    &["topo", "--scale", "smoke", "--set", SETTINGS, "--set", "topo.small=20", "--set", "topo.large=40"];
+const TRAINING: Subject = &[
+    "reversal-curse",
+    "--scale",
+    "smoke",
+    "--set",
+    "people_fit.steps=40",
+    "--set",
+    "symbolic_fit.steps=40",
+    "--set",
+    "checkpoint_every=5",
+];
+
+fn command(subject: Subject, folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backstitch"));
-    command.current_dir(folder).args(["reproduce", "topo", "--scale", "smoke"]);
-    command.args(["--set", SETTINGS, "--set", "topo.small=20", "--set", "topo.large=40"]);
+    command.current_dir(folder).arg("reproduce").args(subject);
     command.env_remove("BACKSTITCH_DATA").env_remove("BACKSTITCH_REQUIRE_DATA").env("HOME", folder);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn finish(folder: &Path) -> ExitStatus {
-    command(folder).status().unwrap()
+fn finish(subject: Subject, folder: &Path) -> ExitStatus {
+    command(subject, folder).status().unwrap()
 }
 
 /// Every file that must not depend on the history of the run.
@@ -44,7 +61,12 @@ fn outcome(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 walk(&path, root, files);
             } else if matches!(
                 name.as_str(),
-                "verdict.json" | "result.json" | "metrics.jsonl" | "search.json" | "weights.json"
+                "verdict.json"
+                    | "result.json"
+                    | "metrics.jsonl"
+                    | "search.json"
+                    | "weights.json"
+                    | "checkpoint"
             ) {
                 files.insert(path.strip_prefix(root).unwrap().to_path_buf(), fs::read(&path).unwrap());
             }
@@ -56,10 +78,10 @@ fn outcome(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// An uninterrupted run, and how long it took.
-fn uninterrupted() -> (BTreeMap<PathBuf, Vec<u8>>, Duration) {
+fn uninterrupted(subject: Subject) -> (BTreeMap<PathBuf, Vec<u8>>, Duration) {
     let folder = TempDir::new().unwrap();
     let begin = Instant::now();
-    assert_eq!(finish(folder.path()).code(), Some(0));
+    assert_eq!(finish(subject, folder.path()).code(), Some(0));
     let outcome = outcome(folder.path());
     assert!(outcome.keys().any(|path| path.ends_with("verdict.json")));
     let checkpoints = outcome.keys().filter(|path| path.ends_with("metrics.jsonl"));
@@ -75,9 +97,8 @@ fn assert_same(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, 
     }
 }
 
-#[test]
-fn twenty_kills_at_random_moments() {
-    let (expected, time) = uninterrupted();
+fn twenty_kills_at_random_moments(subject: Subject) {
+    let (expected, time) = uninterrupted(subject);
     let folder = TempDir::new().unwrap();
     // Moments spread over the whole run; a fixed sequence, but the machine makes it random enough.
     let mut landed = 0;
@@ -86,7 +107,7 @@ fn twenty_kills_at_random_moments() {
             // Start over four times, so that early moments are cut too.
             let _ = fs::remove_dir_all(folder.path().join("runs"));
         }
-        let mut child = group(&mut command(folder.path()));
+        let mut child = group(&mut command(subject, folder.path()));
         std::thread::sleep(time.mul_f64(f64::from(kill * 7 % 20) / 20.0));
         // Half of the kills take the cells along, half leave them as orphans that must end by themselves.
         let target = if kill % 2 == 0 { format!("-{}", child.id()) } else { child.id().to_string() };
@@ -96,16 +117,24 @@ fn twenty_kills_at_random_moments() {
         child.wait().unwrap();
     }
     assert!(landed >= 10, "only {landed} of 20 kills met a living process");
-    assert_eq!(finish(folder.path()).code(), Some(0));
+    assert_eq!(finish(subject, folder.path()).code(), Some(0));
     assert_same(&outcome(folder.path()), &expected, "after twenty kills");
 }
 
 #[test]
-fn a_death_at_every_phase_of_every_write() {
-    let reached: BTreeSet<&str> = CELL_WRITES.into_iter().chain(RUN_WRITES).collect();
-    assert_eq!(reached, WRITES.into_iter().collect(), "every write of a run has its turn");
-    let (expected, _) = uninterrupted();
-    for name in CELL_WRITES.iter().chain(&RUN_WRITES) {
+fn a_search_survives_twenty_kills_at_random_moments() {
+    twenty_kills_at_random_moments(SEARCH);
+}
+
+#[test]
+fn a_training_survives_twenty_kills_at_random_moments() {
+    twenty_kills_at_random_moments(TRAINING);
+}
+
+/// Dies at every phase of the named writes, one after the other, and then continues to the end.
+fn deaths(subject: Subject, writes: &[&str]) {
+    let (expected, _) = uninterrupted(subject);
+    for name in writes {
         let folder = TempDir::new().unwrap();
         for phase in PHASES {
             let point = format!("{name}:{phase}");
@@ -113,7 +142,7 @@ fn a_death_at_every_phase_of_every_write() {
                 // The middle phases continue what the first left behind; the last starts over.
                 let _ = fs::remove_dir_all(folder.path().join("runs"));
             }
-            let status = command(folder.path()).env("BACKSTITCH_KILL_AT", &point).status().unwrap();
+            let status = command(subject, folder.path()).env("BACKSTITCH_KILL_AT", &point).status().unwrap();
             if RUN_WRITES.contains(name) {
                 assert_eq!(status.code(), None, "{point}: the run must die there, it ended with {status}");
             } else {
@@ -124,19 +153,35 @@ fn a_death_at_every_phase_of_every_write() {
                 );
             }
         }
-        assert_eq!(finish(folder.path()).code(), Some(0), "after {name}");
+        assert_eq!(finish(subject, folder.path()).code(), Some(0), "after {name}");
         assert_same(&outcome(folder.path()), &expected, name);
     }
 }
 
 #[test]
+fn a_death_at_every_phase_of_every_write() {
+    let writes: Vec<&str> = CELL_WRITES.into_iter().chain(RUN_WRITES).collect();
+    let reached: BTreeSet<&str> = writes.iter().copied().collect();
+    assert_eq!(reached, WRITES.into_iter().collect(), "every write of a run has its turn");
+    deaths(SEARCH, &writes);
+}
+
+#[test]
+fn a_training_dies_at_every_phase_of_a_checkpoint() {
+    deaths(TRAINING, &["checkpoint", "result"]);
+}
+
+#[test]
 fn threads_and_jobs_change_nothing() {
-    let (expected, _) = uninterrupted();
-    for (jobs, threads) in [("1", "1"), ("1", "2"), ("3", "2")] {
-        let folder = TempDir::new().unwrap();
-        let status = command(folder.path()).args(["--jobs", jobs, "--threads", threads]).status().unwrap();
-        assert_eq!(status.code(), Some(0), "{jobs} jobs, {threads} threads");
-        assert_same(&outcome(folder.path()), &expected, &format!("{jobs} jobs, {threads} threads"));
+    for subject in [SEARCH, TRAINING] {
+        let (expected, _) = uninterrupted(subject);
+        for (jobs, threads) in [("1", "1"), ("1", "2"), ("3", "2"), ("2", "3")] {
+            let folder = TempDir::new().unwrap();
+            let mut command = command(subject, folder.path());
+            let status = command.args(["--jobs", jobs, "--threads", threads]).status().unwrap();
+            assert_eq!(status.code(), Some(0), "{jobs} jobs, {threads} threads");
+            assert_same(&outcome(folder.path()), &expected, &format!("{jobs} jobs, {threads} threads"));
+        }
     }
 }
 

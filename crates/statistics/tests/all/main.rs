@@ -7,6 +7,7 @@ mod causal_minimax_inputs;
 mod continual_dp;
 mod continual_dp_inputs;
 mod continual_dp_noise;
+mod corpus;
 mod topo;
 mod topo_inputs;
 mod topo_vectors;

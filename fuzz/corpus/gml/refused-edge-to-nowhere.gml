@@ -1,0 +1,1 @@
+graph [ directed 1 node [ id 0 label "Y" ] edge [ source 0 target 5 ] ]
