@@ -4,6 +4,10 @@
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "language")]
+pub mod reversal_curse;
+#[cfg(feature = "language")]
+pub mod spt;
 #[cfg(feature = "statistics")]
 pub mod topo;
 
