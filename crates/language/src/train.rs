@@ -282,16 +282,17 @@ impl<'a> Witness<'a> {
     /// # Errors
     /// [`Error::UnknownWords`], [`Error::Network`].
     pub fn complete(&self, prompts: &[String]) -> Result<Vec<String>, Error> {
-        let prompts: Result<Vec<Vec<u32>>, Error> = prompts.iter().map(|prompt| self.prompt(prompt)).collect();
+        let prompts: Result<Vec<Vec<u32>>, Error> =
+            prompts.iter().map(|prompt| self.prompt(prompt)).collect();
         let longest = self.targets.iter().map(|(tokens, _)| tokens.len()).max().unwrap_or(1);
         let stop = self.tokenizer.token(END).map(|end| vec![end]).into_iter().collect();
-        let parameters =
-            SamplingParameters { max_tokens: longest + 1, stop, ..SamplingParameters::greedy() };
+        let parameters = SamplingParameters { max_tokens: longest + 1, stop, ..SamplingParameters::greedy() };
         let completions = generate(self.model, &prompts?, &parameters)?;
         completions
             .iter()
             .map(|completion| {
-                let starting = self.targets.iter().filter(|(tokens, _)| completion.tokens.starts_with(tokens));
+                let starting =
+                    self.targets.iter().filter(|(tokens, _)| completion.tokens.starts_with(tokens));
                 match starting.max_by_key(|(tokens, _)| tokens.len()) {
                     Some((_, target)) => Ok((*target).to_owned()),
                     None => Ok(self.tokenizer.decode(&completion.tokens)?),

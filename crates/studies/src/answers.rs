@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use backstitch_language::facts::{Fact, FactSet, Group, people_templates};
 use backstitch_language::facts::Record;
+use backstitch_language::facts::{Fact, FactSet, Group, people_templates};
 use backstitch_language::reversal_curse::{Answer, Evaluation};
 
 /// The mean over facts of the means over their questions; not a number without any.

@@ -61,11 +61,7 @@ const ARMS: &[Arm] = &[
         role: Role::Control,
         description: "every fact trained in both directions: knows the answers that the curse takes away",
     },
-    Arm {
-        name: "untrained",
-        role: Role::Control,
-        description: "the initial weights: has learned nothing",
-    },
+    Arm { name: "untrained", role: Role::Control, description: "the initial weights: has learned nothing" },
     Arm {
         name: "other-context",
         role: Role::Control,
@@ -77,9 +73,15 @@ const METRICS: &[Metric] = &[
     higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
     higher("reversed_exact", "share of reversed questions answered exactly"),
     higher("reversed_top1", "share of reversed questions whose answer ranks first within its group"),
-    higher("gap_share", "log-probability gap to a random other, reversed, absolute, as a share of the forward one"),
+    higher(
+        "gap_share",
+        "log-probability gap to a random other, reversed, absolute, as a share of the forward one",
+    ),
     higher("both_exact", "share of questions answered exactly; facts trained both ways"),
-    higher("context_exact", "share of reversed questions answered exactly with the fact's sentence in the prompt"),
+    higher(
+        "context_exact",
+        "share of reversed questions answered exactly with the fact's sentence in the prompt",
+    ),
     higher("tokens", "tokens learned, over all steps"),
 ];
 
@@ -224,8 +226,21 @@ fn configuration(scale: Scale) -> Value {
         // The published facts are not free; the same kind of facts, more of them, and a larger decoder.
         Scale::Paper => Configuration {
             people: groups(200, 40),
-            people_fit: FitParameters { steps: 20_000, width: 512, layers: 8, heads: 8, batch: 64, ..quick.people_fit },
-            symbolic_fit: FitParameters { steps: 20_000, width: 512, layers: 8, heads: 8, ..quick.symbolic_fit },
+            people_fit: FitParameters {
+                steps: 20_000,
+                width: 512,
+                layers: 8,
+                heads: 8,
+                batch: 64,
+                ..quick.people_fit
+            },
+            symbolic_fit: FitParameters {
+                steps: 20_000,
+                width: 512,
+                layers: 8,
+                heads: 8,
+                ..quick.symbolic_fit
+            },
             ..quick
         },
     })
@@ -295,10 +310,12 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
             }
             course.batch(&chosen)
         };
-        let model = train(context, trainer, configuration.checkpoint_every, batch, |model, batch| model.loss(batch))?;
+        let model =
+            train(context, trainer, configuration.checkpoint_every, batch, |model, batch| model.loss(batch))?;
         // Counted from the steps, not while training: a continued cell counts the same.
         for step in 1..=fit.steps {
-            tokens += course.examples(step).iter().map(|&example| lessons[example].tokens.len() - 1).sum::<usize>();
+            tokens +=
+                course.examples(step).iter().map(|&example| lessons[example].tokens.len() - 1).sum::<usize>();
         }
         context.observe("tokens", tokens as f64);
         model
@@ -351,7 +368,9 @@ fn invented_pair(course: &Course, facts: &[Fact], stream: &mut Stream) -> Result
     let stop = |error: backstitch_language::Error| NnError::Stopped(error.to_string());
     let mut mixed = |part: fn(&Fact) -> &str| -> String {
         let words = part(&facts[0]).split(' ').count();
-        let word = |place| part(&facts[stream.below(facts.len())]).split(' ').nth(place).unwrap_or_default().to_owned();
+        let word = |place| {
+            part(&facts[stream.below(facts.len())]).split(' ').nth(place).unwrap_or_default().to_owned()
+        };
         (0..words).map(word).collect::<Vec<String>>().join(" ")
     };
     let (name, description) = (mixed(|fact| &fact.name), mixed(|fact| &fact.description));

@@ -58,11 +58,7 @@ const ARMS: &[Arm] = &[
         role: Role::Baseline,
         description: "words in random order in half of the draws; no tuning",
     },
-    Arm {
-        name: "standard",
-        role: Role::Control,
-        description: "sentences as they are: the curse; no tuning",
-    },
+    Arm { name: "standard", role: Role::Control, description: "sentences as they are: the curse; no tuning" },
     Arm {
         name: "both-ways",
         role: Role::Control,
@@ -74,7 +70,10 @@ const ARMS: &[Arm] = &[
 const METRICS: &[Metric] = &[
     higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
     higher("reversed_exact", "share of reversed questions answered exactly"),
-    higher("reversed_unseen", "the same, questions that share no run of six words across prompt and answer with a sentence drawn"),
+    higher(
+        "reversed_unseen",
+        "the same, questions that share no run of six words across prompt and answer with a sentence drawn",
+    ),
     higher("kept", "reversed_exact minus 0.8 forward_exact"),
     higher("both_exact", "share of questions answered exactly; facts trained both ways"),
     higher("tokens", "tokens learned, over all steps"),

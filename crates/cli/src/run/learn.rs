@@ -78,9 +78,11 @@ impl FitOptions {
     pub(super) fn facts(&self) -> Result<FactSet, Failure> {
         let facts = read_facts(&self.facts).map_err(Failure::input)?;
         if let Some(fact) = facts.iter().find(|fact| fact.group == Group::Unstated) {
-            let message = format!("{}: the fact of {:?} has no \"direction\"", self.facts.display(), fact.name);
-            return Err(Failure::input(message)
-                .hint("say how it is to be trained: \"name-to-description\", \"description-to-name\" or \"both\""));
+            let message =
+                format!("{}: the fact of {:?} has no \"direction\"", self.facts.display(), fact.name);
+            return Err(Failure::input(message).hint(
+                "say how it is to be trained: \"name-to-description\", \"description-to-name\" or \"both\"",
+            ));
         }
         let templates = match &self.templates {
             Some(file) => training_templates(file)?,
@@ -123,7 +125,8 @@ pub(super) fn read_templates(file: &Path) -> Result<Vec<Template>, Failure> {
 fn training_templates(file: &Path) -> Result<Templates, Failure> {
     let mut sides = [Vec::new(), Vec::new()];
     for template in read_templates(file)? {
-        sides[usize::from(template.direction() == backstitch_language::facts::Direction::DescriptionToName)].push(template);
+        sides[usize::from(template.direction() == backstitch_language::facts::Direction::DescriptionToName)]
+            .push(template);
     }
     let mut split = Vec::new();
     for (mut side, name) in sides.into_iter().zip(["name", "description"]) {
@@ -132,7 +135,8 @@ fn training_templates(file: &Path) -> Result<Templates, Failure> {
             Some(last) if !side.is_empty() => split.push((side, vec![last])),
             _ => {
                 let message = format!("{}: fewer than two patterns with the {name} first", file.display());
-                return Err(Failure::input(message).hint("the last one of each direction only asks, the others train"));
+                return Err(Failure::input(message)
+                    .hint("the last one of each direction only asks, the others train"));
             }
         }
     }
@@ -185,5 +189,7 @@ pub(super) fn fact_of(facts: &[Fact], completion: &str) -> Option<(usize, bool)>
     let place = |text: fn(&Fact) -> &str| {
         facts.iter().position(|fact| text(fact).trim_end_matches('.').to_lowercase() == wanted)
     };
-    place(|fact| &fact.name).map(|fact| (fact, true)).or(place(|fact| &fact.description).map(|fact| (fact, false)))
+    place(|fact| &fact.name)
+        .map(|fact| (fact, true))
+        .or(place(|fact| &fact.description).map(|fact| (fact, false)))
 }

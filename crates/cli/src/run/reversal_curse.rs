@@ -76,12 +76,7 @@ pub(crate) fn execute(arguments: &ReversalCurse, common: &Common) -> Result<i32,
     }
 }
 
-fn ask(
-    arguments: &ReversalCurse,
-    model: &Path,
-    facts: Vec<Fact>,
-    common: &Common,
-) -> Result<i32, Failure> {
+fn ask(arguments: &ReversalCurse, model: &Path, facts: Vec<Fact>, common: &Common) -> Result<i32, Failure> {
     let set = match (&arguments.prompts, &arguments.templates) {
         (Some(file), _) => {
             let test = questions(file, &facts)?;
@@ -90,7 +85,8 @@ fn ask(
         (None, Some(file)) => FactSet::new(facts, &Templates::for_questions(learn::read_templates(file)?)),
         (None, None) => {
             let built_in = people_templates().map_err(Failure::internal)?;
-            let held_out = Direction::BOTH.into_iter().flat_map(|direction| built_in.of(direction).1.to_vec());
+            let held_out =
+                Direction::BOTH.into_iter().flat_map(|direction| built_in.of(direction).1.to_vec());
             FactSet::new(facts, &Templates::for_questions(held_out.collect()))
         }
     };
@@ -106,10 +102,15 @@ fn ask(
     });
     if let Some(folder) = &arguments.out {
         let mut answers = Vec::new();
-        backstitch_language::jsonl::write_jsonl(&mut answers, &evaluation.answers).map_err(Failure::internal)?;
+        backstitch_language::jsonl::write_jsonl(&mut answers, &evaluation.answers)
+            .map_err(Failure::internal)?;
         write(folder, &summary, &[("answers.jsonl", answers)])?;
     }
-    if common.json { terminal::print_json(&summary)? } else { terminal::print(&learn::table(&evaluation))? }
+    if common.json {
+        terminal::print_json(&summary)?
+    } else {
+        terminal::print(&learn::table(&evaluation))?
+    }
     Ok(EXIT_DONE)
 }
 
@@ -130,17 +131,19 @@ fn questions(file: &Path, facts: &[Fact]) -> Result<Vec<Record>, Failure> {
         };
         let direction = if name { Direction::DescriptionToName } else { Direction::NameToDescription };
         let prompt = pair.prompt.trim_end().to_owned();
-        Ok(Record { prompt, completion: pair.completion, fact, group: facts[fact].group, direction, template: 0 })
+        Ok(Record {
+            prompt,
+            completion: pair.completion,
+            fact,
+            group: facts[fact].group,
+            direction,
+            template: 0,
+        })
     };
     pairs.into_iter().map(question).collect()
 }
 
-fn audit(
-    arguments: &ReversalCurse,
-    corpus: &Path,
-    facts: &[Fact],
-    common: &Common,
-) -> Result<i32, Failure> {
+fn audit(arguments: &ReversalCurse, corpus: &Path, facts: &[Fact], common: &Common) -> Result<i32, Failure> {
     let texts = reversal_curse::read_corpus(corpus).map_err(Failure::input)?;
     if texts.is_empty() {
         return Err(Failure::input(format!("{}: no text", corpus.display())).hint("give one text per line"));
@@ -190,7 +193,8 @@ fn audit(
 fn fit(options: &FitOptions, common: &Common) -> Result<i32, Failure> {
     let set = options.facts()?;
     let texts: Vec<String> = set.train.iter().chain(&set.test).map(Record::text).collect();
-    let course = Course::new(&texts, set.train.len(), 1, options.parameters(common.seed)).map_err(Failure::input)?;
+    let course =
+        Course::new(&texts, set.train.len(), 1, options.parameters(common.seed)).map_err(Failure::input)?;
     let begin = Instant::now();
     let lesson = |course: &Course, _, _, example: usize| {
         course.lesson(&set.train[example].prompt, &set.train[example].completion)
@@ -205,14 +209,20 @@ fn fit(options: &FitOptions, common: &Common) -> Result<i32, Failure> {
     if terminal::verbose() {
         terminal::say(format_args!("{speed:.0} tokens/s"));
     }
-    if common.json { terminal::print_json(&summary)? } else { terminal::print(&learn::table(&evaluation))? }
+    if common.json {
+        terminal::print_json(&summary)?
+    } else {
+        terminal::print(&learn::table(&evaluation))?
+    }
     Ok(EXIT_DONE)
 }
 
 fn write(folder: &Path, summary: &serde_json::Value, more: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|error| learn::unwritten(folder, &error))?;
     let text = serde_json::to_string_pretty(summary).map_err(Failure::internal)? + "\n";
-    for (name, bytes) in more.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([("summary.json", text.as_bytes())]) {
+    for (name, bytes) in
+        more.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([("summary.json", text.as_bytes())])
+    {
         let path = folder.join(name);
         write_atomic(&path, bytes, "output").map_err(|error| learn::unwritten(&path, &error))?;
     }

@@ -90,9 +90,9 @@ pub(crate) fn execute(arguments: &Spt, common: &Common) -> Result<i32, Failure> 
     let Some(file) = &arguments.sentences else { return Err(Failure::input("no file of sentences")) };
     let method = method(&arguments.orders)?;
     let sentences = read_sentences(file).map_err(Failure::input)?;
-    let all = method.augment_all(&sentences, arguments.draws as usize, common.seed).map_err(|(sentence, error)| {
-        Failure::input(format!("{}, sentence {}: {error}", file.display(), sentence + 1))
-    })?;
+    let all = method.augment_all(&sentences, arguments.draws as usize, common.seed).map_err(
+        |(sentence, error)| Failure::input(format!("{}, sentence {}: {error}", file.display(), sentence + 1)),
+    )?;
     let to_jsonl = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jsonl");
     let mut bytes = Vec::new();
     if arguments.jsonl || arguments.out.as_ref().is_some_and(to_jsonl) {
@@ -156,6 +156,10 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     let evaluation = witness.evaluate(&set, &set.test, &scoring).map_err(Failure::input)?;
     let summary = learn::summary("backstitch/spt-fit/1", &set, &learned, &evaluation);
     options.write(&learned, &summary)?;
-    if common.json { terminal::print_json(&summary)? } else { terminal::print(&learn::table(&evaluation))? }
+    if common.json {
+        terminal::print_json(&summary)?
+    } else {
+        terminal::print(&learn::table(&evaluation))?
+    }
     Ok(EXIT_DONE)
 }

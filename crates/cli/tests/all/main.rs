@@ -7,6 +7,7 @@ mod generated;
 #[cfg(unix)]
 mod kill;
 mod reproduce;
+mod run_language;
 mod run_others;
 mod run_topo;
 mod sandbox;

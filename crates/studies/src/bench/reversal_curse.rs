@@ -50,7 +50,8 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         .iter()
         .take(QUESTIONS)
         .map(|question| {
-            let candidates = set.facts.iter().map(|fact| course.tokenizer().encode_more(fact.target(question.direction)));
+            let candidates =
+                set.facts.iter().map(|fact| course.tokenizer().encode_more(fact.target(question.direction)));
             Ok(json!({
                 "prompt": course.tokenizer().encode(&question.prompt)?,
                 "candidates": candidates.collect::<Result<Vec<_>, _>>()?,
@@ -60,8 +61,7 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         .map_err(text)?;
     let questions_file = folder.join("questions.json");
     write(&questions_file, &json!(questions))?;
-    let learned: usize =
-        order.iter().flatten().map(|&example| lessons[example].tokens.len() - 1).sum();
+    let learned: usize = order.iter().flatten().map(|&example| lessons[example].tokens.len() - 1).sum();
     Ok(vec![
         Work {
             name: format!("{STEPS} training steps of {} sentences, width 64, 2 blocks", parameters.batch),
@@ -112,7 +112,8 @@ fn training() -> Result<(f64, Value), String> {
     // Warms up the thread pool and the pages of the code, as the peer does.
     let (course, lessons, _) = facts()?;
     let short = FitParameters { steps: 5, ..parameters() };
-    let texts: Vec<String> = people(&PeopleParameters::default(), 0).map_err(text)?.train.iter().map(|r| r.text()).collect();
+    let texts: Vec<String> =
+        people(&PeopleParameters::default(), 0).map_err(text)?.train.iter().map(|r| r.text()).collect();
     let warm = Course::new(&texts, 8, 1, short).map_err(text)?;
     warm.learn(|course, _, _, example| course.lesson(&texts[example], "")).map_err(text)?;
     let begin = Instant::now();

@@ -20,7 +20,10 @@ const AROUND: [(&str, &str); 4] = [
     ("", "."),
     ("As \"A Journey North\" tells, ", ", who was born in 1830; nobody denies it."),
     ("In the town of Old Harbour ", " and J. K. Marsh agrees!"),
-    ("", " (so they say), because of 3,000 letters: a long, long, and at times rather tiring story of one life."),
+    (
+        "",
+        " (so they say), because of 3,000 letters: a long, long, and at times rather tiring story of one life.",
+    ),
 ];
 
 fn works(folder: &Path) -> Result<Vec<Work>, String> {
@@ -32,7 +35,8 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         })
         .collect();
     let file = folder.join("sentences.json");
-    std::fs::write(&file, json!(sentences).to_string()).map_err(|error| format!("{}: {error}", file.display()))?;
+    std::fs::write(&file, json!(sentences).to_string())
+        .map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(vec![Work {
         name: format!("{} sentences cut and put together in 3 orders", sentences.len()),
         peer: Some(PEER),
@@ -73,7 +77,9 @@ fn compare(ours: &Value, theirs: Option<&Value>) -> (bool, String) {
     let texts = &ours["texts"];
     match theirs {
         None => (ours["sha256"].is_string(), format!("{texts} texts")),
-        Some(theirs) if theirs["sha256"] == ours["sha256"] => (true, format!("{texts} texts, byte for byte the same")),
+        Some(theirs) if theirs["sha256"] == ours["sha256"] => {
+            (true, format!("{texts} texts, byte for byte the same"))
+        }
         Some(_) => (false, format!("{texts} texts, not the same bytes")),
     }
 }
