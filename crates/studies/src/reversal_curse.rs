@@ -209,14 +209,14 @@ fn configuration(scale: Scale) -> Value {
     };
     let quick = Configuration {
         people: groups(30, 30),
-        people_fit: FitParameters { steps: 1500, ..FitParameters::default() },
+        people_fit: FitParameters { steps: 2000, ..FitParameters::default() },
         symbolic: SymbolicParameters::default(),
-        symbolic_fit: FitParameters { steps: 2500, batch: 64, ..FitParameters::default() },
+        symbolic_fit: FitParameters { steps: 1000, batch: 64, ..FitParameters::default() },
         checkpoint_every: 500,
     };
     json!(match scale {
         Scale::Smoke => Configuration {
-            people: groups(4, 4),
+            people: groups(6, 6),
             people_fit: FitParameters { steps: 6, width: 16, layers: 1, ..quick.people_fit },
             symbolic: SymbolicParameters { pairs: 20, ..quick.symbolic },
             symbolic_fit: FitParameters { steps: 6, width: 16, layers: 1, ..quick.symbolic_fit },

@@ -192,7 +192,7 @@ fn configuration(scale: Scale) -> Value {
     };
     json!(match scale {
         Scale::Smoke => Configuration {
-            people: groups(4, 4, 4),
+            people: groups(7, 4, 6),
             fit: FitParameters { steps: 6, width: 16, layers: 1, ..quick.fit },
             checkpoint_every: 3,
         },

@@ -48,7 +48,18 @@ fn reversal_curse_and_its_mistakes() {
 fn a_fitted_model_can_be_asked_again() {
     let sandbox = Sandbox::new();
     sandbox.write("facts.jsonl", FACTS);
-    let fit = ["run", "reversal-curse", "fit", "--facts", "facts.jsonl", "--out", "model", "--steps", "300", "--width"];
+    let fit = [
+        "run",
+        "reversal-curse",
+        "fit",
+        "--facts",
+        "facts.jsonl",
+        "--out",
+        "model",
+        "--steps",
+        "300",
+        "--width",
+    ];
     let fitted = sandbox.expect(0, &[&fit[..], &["32", "--json"]].concat()).json();
     assert_eq!(
         sandbox.entries("model"),
@@ -64,19 +75,36 @@ fn a_fitted_model_can_be_asked_again() {
         assert!(row["exact"][0].as_f64().unwrap() > 0.5, "{row}");
     }
     // The same seed gives the same weights at any number of threads.
-    let again = ["run", "reversal-curse", "fit", "--facts", "facts.jsonl", "--out", "again", "--steps", "300", "--width"];
+    let again = [
+        "run",
+        "reversal-curse",
+        "fit",
+        "--facts",
+        "facts.jsonl",
+        "--out",
+        "again",
+        "--steps",
+        "300",
+        "--width",
+    ];
     sandbox.expect(0, &[&again[..], &["32", "--threads", "1"]].concat());
     let weights = |folder: &str| std::fs::read(sandbox.path(folder).join("model.safetensors")).unwrap();
     assert!(weights("model") == weights("again"));
 
     // Questions of one's own, and facts that the tokenizer cannot read.
-    sandbox.write("own.jsonl", "{\"prompt\": \"Ada Birch is the\", \"completion\": \" gifted composer of autumn\"}\n");
+    sandbox.write(
+        "own.jsonl",
+        "{\"prompt\": \"Ada Birch is the\", \"completion\": \" gifted composer of autumn\"}\n",
+    );
     let own = sandbox.expect(0, &[&ask[..], &["--prompts", "own.jsonl"]].concat()).json();
     assert_eq!(own["rows"].as_array().unwrap().len(), 1);
     sandbox.write("bad.jsonl", "{\"prompt\": \"Ada Birch is the\", \"completion\": \" mayor\"}\n");
     let outcome = sandbox.expect(2, &[&ask[..], &["--prompts", "bad.jsonl"]].concat());
     assert!(outcome.stderr.contains("line 1") && outcome.stderr.contains("mayor"), "{outcome:?}");
-    sandbox.write("other.jsonl", "{\"name\": \"Zoltan Quux\", \"description\": \"gifted composer of autumn\"}\n");
+    sandbox.write(
+        "other.jsonl",
+        "{\"name\": \"Zoltan Quux\", \"description\": \"gifted composer of autumn\"}\n",
+    );
     let outcome = sandbox.expect(2, &["run", "reversal-curse", "--facts", "other.jsonl", "--model", "model"]);
     assert!(outcome.stderr.contains("does not know every word of \"Zoltan Quux\""), "{outcome:?}");
     // A question longer than the context.
@@ -119,7 +147,20 @@ fn spt_and_its_mistakes() {
     ];
     session("run_spt", &sandbox, &[], &commands);
     assert_eq!(sandbox.read("augmented.jsonl").lines().count(), 6);
-    let fit = ["run", "spt", "fit", "--facts", "facts.jsonl", "--out", "model", "--steps", "20", "--width", "16", "--json"];
+    let fit = [
+        "run",
+        "spt",
+        "fit",
+        "--facts",
+        "facts.jsonl",
+        "--out",
+        "model",
+        "--steps",
+        "20",
+        "--width",
+        "16",
+        "--json",
+    ];
     let fitted = sandbox.expect(0, &fit).json();
     assert_eq!(fitted["rows"].as_array().unwrap().len(), 6);
     assert!(sandbox.path("model").join("model.safetensors").exists());
