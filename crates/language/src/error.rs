@@ -194,6 +194,21 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A checkpoint without a tokenizer.
+    #[error("the model folder has no tokenizer.json; save the tokenizer beside the model")]
+    NoTokenizer,
+    /// A text that the tokenizer of the model cannot read.
+    #[error(
+        "the model's tokenizer does not know every word of {text:?}; ask with words of its training text, or bring the model's own \
+         tokenizer.json"
+    )]
+    UnknownWords {
+        /// The text.
+        text: String,
+    },
+    /// What the network floor says: training, sampling, scoring, checkpoints.
+    #[error(transparent)]
+    Network(#[from] backstitch_nn::NnError),
     /// The model itself failed.
     #[error("the model failed: {0}")]
     Model(#[source] Box<dyn std::error::Error + Send + Sync>),

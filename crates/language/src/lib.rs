@@ -1,6 +1,6 @@
 //! The language wing of backstitch: reversal-curse, spt, locality.
 //!
-//! A room here needs no network: it makes and checks texts, asks questions and scores answers. What it has to know of a
+//! A room here needs no network of its own: it makes and checks texts, asks questions and scores answers. What it has to know of a
 //! model comes through a closure (log-probabilities, or a completed prompt), so that a network in process, an endpoint,
 //! a recording or a table of counts can stand behind it:
 //!
@@ -11,7 +11,7 @@
 //! | [`locality::Estimator`] | `FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>` | log-probabilities of the next token after each prompt |
 //! | [`spt::Spt`] | nothing | |
 //!
-//! [`facts`] makes, reads and checks the facts that reversal-curse, spt and later rooms share.
+//! [`train`] trains a small decoder on sentences and puts any checkpoint behind these closures. [`facts`] makes, reads and checks the facts that reversal-curse, spt and later rooms share.
 
 pub mod error;
 pub mod facts;
@@ -19,5 +19,6 @@ pub mod jsonl;
 pub mod locality;
 pub mod reversal_curse;
 pub mod spt;
+pub mod train;
 
 pub use error::Error;

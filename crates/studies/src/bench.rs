@@ -8,6 +8,10 @@ pub mod continual_dp;
 pub mod exact_permutations;
 #[cfg(feature = "language")]
 pub mod nn;
+#[cfg(feature = "language")]
+pub mod reversal_curse;
+#[cfg(feature = "language")]
+pub mod spt;
 #[cfg(feature = "statistics")]
 pub mod topo;
 

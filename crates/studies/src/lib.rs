@@ -2,6 +2,8 @@
 //!
 //! A study uses only the public API of its method. See `backstitch_claim` for the contract.
 
+#[cfg(feature = "language")]
+mod answers;
 pub mod bench;
 #[cfg(feature = "statistics")]
 pub mod causal_minimax;
@@ -9,10 +11,13 @@ pub mod causal_minimax;
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "language")]
+pub mod reversal_curse;
+#[cfg(feature = "language")]
+pub mod spt;
 #[cfg(feature = "statistics")]
 pub mod topo;
 #[cfg(feature = "language")]
-#[expect(dead_code, reason = "the studies of the language wing are on their way")]
 mod training;
 
 use backstitch_claim::{Card, Study};
@@ -32,6 +37,14 @@ pub struct Method {
 
 /// The methods of this build, in the order of the shelf.
 pub const METHODS: &[Method] = &[
+    #[cfg(feature = "language")]
+    Method { card: &backstitch_language::spt::CARD, study: &spt::STUDY, bench: &bench::spt::BENCH },
+    #[cfg(feature = "language")]
+    Method {
+        card: &backstitch_language::reversal_curse::CARD,
+        study: &reversal_curse::STUDY,
+        bench: &bench::reversal_curse::BENCH,
+    },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
     #[cfg(feature = "statistics")]

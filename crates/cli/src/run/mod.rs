@@ -6,6 +6,12 @@ mod causal_minimax;
 mod continual_dp;
 #[cfg(feature = "networks")]
 mod exact_permutations;
+#[cfg(feature = "language")]
+mod learn;
+#[cfg(feature = "language")]
+mod reversal_curse;
+#[cfg(feature = "language")]
+mod spt;
 #[cfg(feature = "statistics")]
 mod topo;
 
@@ -17,6 +23,12 @@ use crate::failure::Failure;
 /// The methods that can be run on the user's data.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Method {
+    #[cfg(feature = "language")]
+    #[command(about = backstitch_language::spt::CARD.summary)]
+    Spt(spt::Spt),
+    #[cfg(feature = "language")]
+    #[command(about = backstitch_language::reversal_curse::CARD.summary)]
+    ReversalCurse(reversal_curse::ReversalCurse),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -33,6 +45,10 @@ pub(crate) enum Method {
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
+        #[cfg(feature = "language")]
+        Method::Spt(spt) => spt::execute(&spt, common),
+        #[cfg(feature = "language")]
+        Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]

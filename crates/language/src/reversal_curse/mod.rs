@@ -13,6 +13,8 @@
 //! one group never follow a description and then falls below chance among all names. Results are means per fact with Student's
 //! t interval over facts: ten wordings of one question are not ten observations.
 //!
+//! [`crate::train::Witness`] puts a checkpoint behind both scores, and [`crate::train::Course`] trains a small decoder on the facts.
+//!
 //! [`audit`] needs no model: it reads a corpus and says which facts it states in one direction only.
 //!
 //! # Paper

@@ -6,6 +6,7 @@
 //! time the sentence is drawn for training, one of three orders z is drawn: original (1 … n), reversed (n … 1), or a uniform
 //! random permutation. A causal model is then trained on `c_{z_1} c_{z_2} … c_{z_n}` with the ordinary loss
 //! `−Σ_i Σ_t log p(c_{z_i,t} | c_{z_<i}, c_{z_i,<t})` and ordinary positions. Questions are asked in natural order.
+//! [`crate::train::Course`] is such a training, each time with the sentence that [`Spt::draw`] gives.
 //!
 //! Units are cut by rules, in this order of priority:
 //!

@@ -7,3 +7,4 @@ mod locality;
 mod locality_estimates;
 mod reversal_curse;
 mod spt;
+mod train;
