@@ -5,7 +5,7 @@ use backstitch_kernels::operations::{self, Angles};
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor};
 
 use crate::layers::{Initializer, Linear};
 
@@ -25,15 +25,13 @@ pub enum Visibility {
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     pub(crate) layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
-    /// Positions that are padding and hidden: `[batch, length]`.
-    pub(crate) hidden: Option<Tensor<2, Bool>>,
     pub(crate) length: usize,
 }
 
 impl Cache {
     /// An empty cache for a model of so many layers.
     pub(crate) fn new(layers: usize) -> Self {
-        Self { layers: vec![None; layers], hidden: None, length: 0 }
+        Self { layers: vec![None; layers], length: 0 }
     }
 
     /// How many positions it holds.
@@ -46,51 +44,19 @@ impl Cache {
         let pick = |tensor: &Tensor<4>| tensor.clone().select(0, rows.clone());
         Self {
             layers: self.layers.iter().map(|layer| layer.as_ref().map(|(k, v)| (pick(k), pick(v)))).collect(),
-            hidden: self.hidden.clone().map(|hidden| hidden.int().select(0, rows.clone()).bool()),
             length: self.length,
         }
     }
 }
 
-/// Cosines and sines of rotary positions, shared by all layers of one forward pass.
-#[derive(Clone, Debug)]
-pub(crate) struct Rotation {
-    angles: Angles,
-    /// Rows of positions (1 if all sequences have the same), length, pairs of dimensions.
-    shape: [usize; 3],
-}
-
-impl Rotation {
-    /// Angles `position · frequency` of each row's positions.
-    pub(crate) fn new(positions: &[Vec<usize>], frequencies: &[f64]) -> Self {
-        let table = |f: fn(f64) -> f64| {
-            let angles =
-                positions.iter().flatten().flat_map(|&at| frequencies.iter().map(move |by| at as f64 * by));
-            angles.map(|angle| f(angle) as f32).collect()
-        };
-        Self {
-            angles: Angles { cosines: table(f64::cos), sines: table(f64::sin) },
-            shape: [positions.len(), positions.first().map_or(0, Vec::len), frequencies.len()],
-        }
-    }
-
-    /// Rotates the pairs (i, i + width/2) of `[batch, heads, length, width]`.
-    fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [rows, length, half] = self.shape;
-        let device = x.device().without_autodiff();
-        let table = |values: &[f32]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [rows, 1, length, half]), &device)
-        };
-        let (cosine, sine) = (table(&self.angles.cosines), table(&self.angles.sines));
-        let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        let first = a.clone() * cosine.clone() - b.clone() * sine.clone();
-        Tensor::cat(vec![first, b * cosine + a * sine], 3)
-    }
-
-    /// The angles, if all sequences have the same positions.
-    fn shared(&self) -> Option<&Angles> {
-        (self.shape[0] == 1).then_some(&self.angles)
-    }
+/// The angles `position · frequency` of each row's positions, shared by all layers of one forward pass.
+pub(crate) fn angles(positions: &[Vec<usize>], frequencies: &[f64]) -> Angles {
+    let table = |f: fn(f64) -> f64| {
+        let angles =
+            positions.iter().flatten().flat_map(|&at| frequencies.iter().map(move |by| at as f64 * by));
+        angles.map(|angle| f(angle) as f32).collect()
+    };
+    Angles { cosines: table(f64::cos), sines: table(f64::sin), rows: positions.len() }
 }
 
 /// Attention of one block: `softmax(q kᵀ/√width + mask) v`, several heads side by side.
@@ -149,27 +115,25 @@ impl Attention {
         &self,
         x: Tensor<3>,
         visible: &Visibility,
-        rotation: Option<&Rotation>,
+        rotation: Option<&Angles>,
         cache: Option<&mut Option<(Tensor<4>, Tensor<4>)>>,
     ) -> Tensor<3> {
         let [batch, length, _] = x.dims();
         let (heads, shared, width) = (self.heads, self.key_value_heads, self.head_width);
         let packed = self.qkv.forward(x);
-        let same_positions = rotation.is_none_or(|rotation| rotation.shared().is_some());
-        if cache.is_none() && same_positions && !matches!(visible, Visibility::Hidden(_)) {
-            let heads = Heads { queries: heads, shared, width };
+        let layout = Heads { queries: heads, shared, width };
+        let packed = match rotation {
+            Some(angles) => operations::rotate(packed, layout, angles),
+            None => packed,
+        };
+        if cache.is_none() && !matches!(visible, Visibility::Hidden(_)) {
             let causal = matches!(visible, Visibility::Causal);
-            let mixed = operations::attention(packed, heads, causal, rotation.and_then(Rotation::shared));
-            return self.output.forward(mixed);
+            return self.output.forward(operations::attention(packed, layout, causal));
         }
         let packed = packed.reshape([batch, length, heads + 2 * shared, width]).swap_dims(1, 2);
-        let mut query = packed.clone().narrow(1, 0, heads);
+        let query = packed.clone().narrow(1, 0, heads);
         let mut key = packed.clone().narrow(1, heads, shared);
         let mut value = packed.narrow(1, heads + shared, shared);
-        if let Some(rotation) = rotation {
-            query = rotation.apply(query);
-            key = rotation.apply(key);
-        }
         if let Some(cache) = cache {
             if let Some((old_key, old_value)) = cache.take() {
                 key = Tensor::cat(vec![old_key, key], 2);

@@ -1,11 +1,11 @@
 //! One decoder for all language methods: the GPT-2 shape, the Llama and Qwen2 shape, and what lies between.
 
 use backstitch_kernels::elementwise::Function;
-use backstitch_kernels::operations;
+use backstitch_kernels::operations::{self, Angles};
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 
-use crate::attention::{Attention, AttentionShape, Cache, Rotation, Visibility};
+use crate::attention::{Attention, AttentionShape, Cache, Visibility, angles};
 use crate::batch::TokenBatch;
 use crate::error::NnError;
 use crate::layers::{Embedding, Initializer, Linear, Normalization};
@@ -325,7 +325,7 @@ impl Block {
         &self,
         x: Tensor<3>,
         visible: &Visibility,
-        rotation: Option<&Rotation>,
+        rotation: Option<&Angles>,
         cache: Option<&mut Option<(Tensor<4>, Tensor<4>)>>,
     ) -> Tensor<3> {
         let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), visible, rotation, cache);
@@ -377,7 +377,7 @@ impl Backbone {
             Some(table) => x = x + position_rows(&table.val(), positions),
             None => {
                 let frequencies = self.config.positions.frequencies(self.config.head_width);
-                rotation = Some(Rotation::new(positions, &frequencies));
+                rotation = Some(angles(positions, &frequencies));
             }
         }
         for (layer, block) in self.blocks.iter().enumerate() {

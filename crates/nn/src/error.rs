@@ -93,6 +93,9 @@ pub enum NnError {
         /// What differs.
         reason: String,
     },
+    /// The tokenizer refuses a text or tokens.
+    #[error("the tokenizer: {0}")]
+    Tokenizer(String),
     /// What the caller's own step of the training loop says.
     #[error("{0}")]
     Stopped(String),

@@ -55,13 +55,3 @@ pub(crate) fn gradients<M: Module>(
 pub(crate) fn norm(gradients: &BTreeMap<String, Vec<f32>>) -> f64 {
     gradients.values().flatten().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
-
-/// The Euclidean norm of every parameter, for a log.
-pub fn parameter_norms<M: Module>(model: &M) -> BTreeMap<String, f64> {
-    crate::tensors::named_parameters(model)
-        .into_iter()
-        .map(|(name, tensor)| {
-            (name, tensor.values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt())
-        })
-        .collect()
-}

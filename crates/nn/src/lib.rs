@@ -50,7 +50,6 @@ pub use checkpoint::Checkpoint;
 pub use decoder::{Activation, Decoder, DecoderConfig, Feed, Norm, Positions, RotaryScaling};
 pub use encoder::Encoder;
 pub use error::NnError;
-pub use gradients::parameter_norms;
 pub use layers::{Embedding, Linear, Normalization};
 pub use mlp::Mlp;
 pub use optimizer::{Adam, Optimizer, OptimizerParameters};

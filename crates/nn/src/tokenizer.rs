@@ -146,7 +146,7 @@ impl Tokenizer {
     }
 
     fn from_value(value: &serde_json::Value) -> Result<Self, NnError> {
-        Self::parse(value.to_string().as_bytes()).map_err(NnError::Stopped)
+        Self::parse(value.to_string().as_bytes()).map_err(NnError::Tokenizer)
     }
 }
 
@@ -163,7 +163,7 @@ fn special_token(id: usize, word: &str) -> serde_json::Value {
 }
 
 fn refused(error: tokenizers::Error) -> NnError {
-    NnError::Stopped(format!("the tokenizer: {error}"))
+    NnError::Tokenizer(error.to_string())
 }
 
 /// The printable character by which byte-level tokenizers write each byte: itself where it is printable, else the next

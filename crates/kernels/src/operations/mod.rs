@@ -9,13 +9,15 @@ mod embedding;
 mod linear;
 mod loss;
 mod norm;
+mod rotary;
 
-pub use attention::{Angles, attention};
+pub use attention::attention;
 pub use elementwise::{activation, gated};
 pub use embedding::embedding;
 pub use linear::linear;
 pub use loss::cross_entropy;
 pub use norm::norm;
+pub use rotary::{Angles, rotate};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};

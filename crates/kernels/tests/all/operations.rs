@@ -3,7 +3,9 @@
 
 use backstitch_kernels::attention::Heads;
 use backstitch_kernels::elementwise::Function;
-use backstitch_kernels::operations::{activation, attention, cross_entropy, embedding, gated, linear, norm};
+use backstitch_kernels::operations::{
+    Angles, activation, attention, cross_entropy, embedding, gated, linear, norm, rotate,
+};
 use burn::tensor::module;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation as plain};
@@ -164,7 +166,7 @@ fn attention_of_packed_heads() {
         let x = leaf(case, "x", [length, batch, heads.packed()]);
         let packed = || x.clone().swap_dims(0, 1);
         for causal in [true, false] {
-            let ours = outcome!(case, attention(packed(), heads, causal, None), x);
+            let ours = outcome!(case, attention(packed(), heads, causal), x);
             let split =
                 packed().reshape([batch, length, heads.queries + 2 * shared, heads.width]).swap_dims(1, 2);
             let repeat = |start| {
@@ -185,6 +187,47 @@ fn attention_of_packed_heads() {
     }
 }
 
+/// With one row of angles for all sequences, and with one for each.
+#[test]
+fn rotations_of_packed_heads() {
+    for case in 0..CASES {
+        let [batch, length, shared, times, half] = full(case, [4, 9, 3, 3, 5]);
+        let heads = Heads { queries: shared * times, shared, width: 2 * half };
+        let x = leaf(case, "x", [length, batch, heads.packed()]);
+        let packed = || x.clone().swap_dims(0, 1);
+        for rows in [1, batch] {
+            let turns = draws(case, "angles", rows * length * half);
+            let cosines: Vec<f32> = turns.iter().map(|angle| angle.cos() as f32).collect();
+            let sines: Vec<f32> = turns.iter().map(|angle| angle.sin() as f32).collect();
+            let angles = Angles { cosines: cosines.clone().into(), sines: sines.clone().into(), rows };
+            let ours = outcome!(case, rotate(packed(), heads, &angles), x);
+            let table = |values: &[f32]| {
+                let data = TensorData::new(values.to_vec(), [rows, length, 1, half]);
+                Tensor::<4>::from_data(data, &Device::flex()).expand([
+                    batch,
+                    length,
+                    heads.queries + shared,
+                    half,
+                ])
+            };
+            let (cosines, sines) = (table(&cosines), table(&sines));
+            let split = packed().reshape([batch, length, heads.queries + 2 * shared, heads.width]);
+            let part =
+                |start: usize| split.clone().narrow(2, 0, heads.queries + shared).narrow(3, start, half);
+            let turned = Tensor::cat(
+                vec![
+                    part(0) * cosines.clone() - part(half) * sines.clone(),
+                    part(half) * cosines + part(0) * sines,
+                ],
+                3,
+            );
+            let whole = Tensor::cat(vec![turned, split.clone().narrow(2, heads.queries + shared, shared)], 2);
+            let theirs = outcome!(case, whole.reshape([batch, length, heads.packed()]), x);
+            agree("rotation", case, &ours, &theirs);
+        }
+    }
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let run = |threads| {
@@ -194,7 +237,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
             let (scale, shift) = (leaf(9, "scale", [96]), leaf(9, "shift", [96]));
             let y = norm(x.clone(), scale.clone(), Some(shift.clone()), 1e-5);
             let y = linear(y, w.clone(), Some(b.clone()));
-            let y = attention(y, Heads { queries: 6, shared: 6, width: 16 }, true, None);
+            let y = attention(y, Heads { queries: 6, shared: 6, width: 16 }, true);
             let y = activation(Function::GeluTanh, y).reshape([16 * 50, 96]);
             let targets = Tensor::<1, Int>::arange(0..800, &device().without_autodiff()) % 96;
             let loss = cross_entropy(y, targets, Tensor::ones([800], &device().without_autodiff()));
