@@ -4,6 +4,8 @@
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "language")]
+pub mod locality;
 #[cfg(feature = "statistics")]
 pub mod topo;
 

@@ -7,10 +7,11 @@ pub mod bench;
 pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "language")]
+pub mod locality;
 #[cfg(feature = "statistics")]
 pub mod topo;
 #[cfg(feature = "language")]
-#[expect(dead_code, reason = "the studies of the language wing are on their way")]
 mod training;
 
 use backstitch_claim::{Card, Study};
@@ -30,6 +31,12 @@ pub struct Method {
 
 /// The methods of this build, in the order of the shelf.
 pub const METHODS: &[Method] = &[
+    #[cfg(feature = "language")]
+    Method {
+        card: &backstitch_language::locality::CARD,
+        study: &locality::STUDY,
+        bench: &bench::locality::BENCH,
+    },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
     #[cfg(feature = "statistics")]
