@@ -4,6 +4,8 @@
 mod continual_dp;
 #[cfg(feature = "networks")]
 mod exact_permutations;
+#[cfg(feature = "language")]
+mod locality;
 #[cfg(feature = "statistics")]
 mod topo;
 
@@ -15,6 +17,9 @@ use crate::failure::Failure;
 /// The methods that can be run on the user's data.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Method {
+    #[cfg(feature = "language")]
+    #[command(about = backstitch_language::locality::CARD.summary)]
+    Locality(locality::Locality),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -28,6 +33,8 @@ pub(crate) enum Method {
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
+        #[cfg(feature = "language")]
+        Method::Locality(locality) => locality::execute(&locality, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]
