@@ -42,7 +42,11 @@ pub static STUDY: Study = Study {
 };
 
 const ARMS: &[Arm] = &[
-    arm("learn-local", Role::Prepare, "trains on local observations (geometric radius 0.5) and asks for all estimates; no tuning"),
+    arm(
+        "learn-local",
+        Role::Prepare,
+        "trains on local observations (geometric radius 0.5) and asks for all estimates; no tuning",
+    ),
     arm("learn-wrong", Role::Prepare, "the same on observations that are local in another net"),
     arm("learn-everything", Role::Prepare, "the same on all variables at once, as many tokens"),
     arm("scaffolded", Role::Method, "local training, through a smallest separating set, summed exactly"),
@@ -479,10 +483,8 @@ fn theorem(
     let net = chain(between(0.2, 0.8), &links).map_err(CellError::new)?;
     let vocabulary = Vocabulary::new(net.names());
     let pairs = net.pairs().map_err(CellError::new)?;
-    let model =
-        CountModel::of_pairs(&pairs, &adjacent_pairs(&net), &vocabulary).map_err(CellError::new)?;
-    let apart: Vec<(usize, usize)> =
-        (0..=last).flat_map(|a| (a + 2..=last).map(move |b| (a, b))).collect();
+    let model = CountModel::of_pairs(&pairs, &adjacent_pairs(&net), &vocabulary).map_err(CellError::new)?;
+    let apart: Vec<(usize, usize)> = (0..=last).flat_map(|a| (a + 2..=last).map(move |b| (a, b))).collect();
     let list = queries(&pairs, &apart, configuration.least).queries;
     let through: Vec<Vec<usize>> = list
         .iter()

@@ -7,8 +7,8 @@ use backstitch_claim::write::write_atomic;
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_language::Error;
 use backstitch_language::locality::{
-    Estimates, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Network, Observation, Observer,
-    Pairs, Policy, Queries, Query, Samples, Variable, Vocabulary, ask, check_held_out, gap_table,
+    Estimates, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Network, Observation,
+    Observer, Pairs, Policy, Queries, Query, Samples, Variable, Vocabulary, ask, check_held_out, gap_table,
     held_out_pairs, learn, negative_scaffolds, observe_all, paired_differences, queries,
 };
 use backstitch_nn::{Checkpoint, Scorer, TrainingParameters, cpu};
@@ -173,7 +173,9 @@ pub(crate) fn execute(arguments: &Locality, common: &Common) -> Result<i32, Fail
 
 fn two_names(text: &str) -> Result<(String, String), String> {
     match text.split_once(',') {
-        Some((a, b)) if !a.trim().is_empty() && !b.trim().is_empty() => Ok((a.trim().into(), b.trim().into())),
+        Some((a, b)) if !a.trim().is_empty() && !b.trim().is_empty() => {
+            Ok((a.trim().into(), b.trim().into()))
+        }
         _ => Err("must be two names with a comma between, as X3,X17".into()),
     }
 }
@@ -267,11 +269,7 @@ fn held_out(
     seed: u64,
 ) -> Result<Vec<(usize, usize)>, Failure> {
     if !source.pair.is_empty() {
-        return source
-            .pair
-            .iter()
-            .map(|(a, b)| Ok((position(network, a)?, position(network, b)?)))
-            .collect();
+        return source.pair.iter().map(|(a, b)| Ok((position(network, a)?, position(network, b)?))).collect();
     }
     let distances = network.distances();
     let n = network.len();
@@ -397,10 +395,12 @@ fn load(folder: &Path) -> Result<Model, Failure> {
         Failure::input(format!("{} cannot be read: {error}", path.display()))
             .hint("give the folder that `backstitch run locality fit --out` made")
     })?;
-    let kept: Kept = serde_json::from_str(&text)
-        .map_err(|error| Failure::input(format!("{}: {error}", path.display())).hint("fit the model again"))?;
+    let kept: Kept = serde_json::from_str(&text).map_err(|error| {
+        Failure::input(format!("{}: {error}", path.display())).hint("fit the model again")
+    })?;
     if kept.schema != SCHEMA {
-        let message = format!("{}: the schema is \"{}\", but must be \"{SCHEMA}\"", path.display(), kept.schema);
+        let message =
+            format!("{}: the schema is \"{}\", but must be \"{SCHEMA}\"", path.display(), kept.schema);
         return Err(Failure::input(message).hint("fit the model again"));
     }
     let network = Network::from_variables(&kept.variables).map_err(Failure::input)?;
@@ -565,12 +565,17 @@ fn gap(arguments: &Ask, common: &Common) -> Result<(), Failure> {
     let model = load(&arguments.model)?;
     let (Queries { queries: list, dropped }, known) = asked(arguments, &model)?;
     if !known {
-        return Err(Failure::input("the model was fitted to a table, so the true probabilities are not known")
-            .hint("count them: give --data, best with samples that the model was not fitted to"));
+        return Err(Failure::input(
+            "the model was fitted to a table, so the true probabilities are not known",
+        )
+        .hint("count them: give --data, best with samples that the model was not fitted to"));
     }
     if list.is_empty() {
-        return Err(Failure::input(format!("all {dropped} queries have a condition rarer than {}", arguments.least))
-            .hint("lower --least, or hold out other pairs"));
+        return Err(Failure::input(format!(
+            "all {dropped} queries have a condition rarer than {}",
+            arguments.least
+        ))
+        .hint("lower --least, or hold out other pairs"));
     }
     let routes = routes(arguments, &model, &list, common.seed)?;
     let named = routes.named();
@@ -590,8 +595,10 @@ fn gap(arguments: &Ask, common: &Common) -> Result<(), Failure> {
         let rows: Vec<_> = rows
             .iter()
             .zip(&saved)
-            .map(|(row, saved)| json!({"route": row.route, "queries": row.queries, "to_truth": row.to_truth,
-                "to_marginal": row.to_marginal, "saved": saved}))
+            .map(|(row, saved)| {
+                json!({"route": row.route, "queries": row.queries, "to_truth": row.to_truth,
+                "to_marginal": row.to_marginal, "saved": saved})
+            })
             .collect();
         routes.warn(dropped, arguments.least);
         return terminal::print_json(&json!({"rows": rows, "dropped": dropped}));

@@ -120,9 +120,8 @@ impl Lessons {
     ) -> Result<Self, Error> {
         parameters.validate()?;
         let batch = parameters.batch;
-        let shuffled =
-            Shuffled::new(observations.len(), batch * POOL as usize, seed, "locality lessons")
-                .map_err(Error::model)?;
+        let shuffled = Shuffled::new(observations.len(), batch * POOL as usize, seed, "locality lessons")
+            .map_err(Error::model)?;
         let sequences = observations.iter().map(|observation| vocabulary.encode(observation)).collect();
         Ok(Self { sequences, config: parameters.decoder(vocabulary), batch, seed, shuffled, pool: None })
     }
@@ -138,8 +137,8 @@ impl Lessons {
             let mut order = self.shuffled.at(number + 1);
             order.sort_by_key(|&sequence| self.sequences[sequence].len());
             let batches: Vec<&[usize]> = order.chunks(self.batch).collect();
-            let turns = Stream::new(self.seed, &format!("locality lessons pool {number}"))
-                .permutation(batches.len());
+            let turns =
+                Stream::new(self.seed, &format!("locality lessons pool {number}")).permutation(batches.len());
             self.pool = Some((number, turns.into_iter().map(|turn| batches[turn].to_vec()).collect()));
         }
         let chosen = self.pool.as_ref().map_or(&[][..], |(_, batches)| &batches[part]);

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod corpus;
 mod facts;
 mod locality;
 mod locality_estimates;
+mod locality_learn;
 mod reversal_curse;
 mod spt;

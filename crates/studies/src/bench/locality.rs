@@ -30,7 +30,9 @@ fn works(_: &Path) -> Result<Vec<Work>, String> {
                 "peer": "pgmpy", "work": work, "samples": size, "net": net.to_variables(), "repeat": 1,
             }),
             compare: match work {
-                "sample" => Box::new(move |ours, theirs| compare_samples(ours, theirs, &marginals, &edges, size)),
+                "sample" => {
+                    Box::new(move |ours, theirs| compare_samples(ours, theirs, &marginals, &edges, size))
+                }
                 _ => Box::new(compare_conditionals),
             },
         })
@@ -38,7 +40,12 @@ fn works(_: &Path) -> Result<Vec<Work>, String> {
     Ok(vec![
         work("sample", 10_000, 24, "10,000 joint samples of a net of 24 variables".into())?,
         work("sample", 1_000_000, 100, "1,000,000 joint samples of a net of 100 variables".into())?,
-        work("conditionals", 0, 24, "exact P(x | y = 1) of all 552 ordered pairs of a net of 24 variables".into())?,
+        work(
+            "conditionals",
+            0,
+            24,
+            "exact P(x | y = 1) of all 552 ordered pairs of a net of 24 variables".into(),
+        )?,
     ])
 }
 
@@ -54,7 +61,9 @@ fn ours(request: &Value) -> Result<Reply, String> {
     let variables = Vec::<Variable>::deserialize(&request["net"]).map_err(|error| error.to_string())?;
     let net = Network::from_variables(&variables).map_err(|error| error.to_string())?;
     let (answer, seconds) = match request["work"].as_str() {
-        Some("sample") => sample(&net, request["samples"].as_u64().ok_or("the request names no samples")? as usize),
+        Some("sample") => {
+            sample(&net, request["samples"].as_u64().ok_or("the request names no samples")? as usize)
+        }
         Some("conditionals") => conditionals(&net)?,
         other => return Err(format!("no work {other:?}")),
     };
@@ -69,7 +78,8 @@ fn sample(net: &Network, size: usize) -> (Value, f64) {
     let seconds = begin.elapsed().as_secs_f64();
     let share = |count: u64| count as f64 / size as f64;
     let marginals: Vec<f64> = (0..net.len()).map(|v| share(samples.counts(v, v)[3])).collect();
-    let edges: Vec<f64> = net.edges().map(|(parent, child)| share(samples.counts(parent, child)[3])).collect();
+    let edges: Vec<f64> =
+        net.edges().map(|(parent, child)| share(samples.counts(parent, child)[3])).collect();
     (json!({"marginals": marginals, "edges": edges}), seconds)
 }
 
