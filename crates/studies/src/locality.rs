@@ -214,7 +214,7 @@ struct Configuration {
     local_samples: usize,
     wrong_samples: usize,
     everything_samples: usize,
-    /// Tokens that each decoder is trained on, padding included.
+    /// Steps of training of each decoder.
     steps: u64,
     /// Samples per step of training on everything: its samples are longer.
     everything_batch: usize,
