@@ -142,7 +142,7 @@ pub const SHELF: &[Entry] = &[
     entry("sequencematch", "SequenceMatch: Imitation Learning for Autoregressive Sequence Modelling with Backtracking", "2306.05426", 2023, Family::Language, State::Planned),
     entry("reversal-curse", "The Reversal Curse: LLMs trained on 'A is B' fail to learn 'B is A'", "2309.12288", 2023, Family::Language, State::Preview),
     entry("deductive-sets", "Not All Large Language Models (LLMs) Succumb to the 'Reversal Curse': A Comparative Study of Deductive Logical Reasoning in BERT and GPT Models", "2312.03633", 2023, Family::Language, State::Planned),
-    entry("locality", "Why think step by step? Reasoning emerges from the locality of experience", "2304.03843", 2023, Family::Language, State::Planned),
+    entry("locality", "Why think step by step? Reasoning emerges from the locality of experience", "2304.03843", 2023, Family::Language, State::Preview),
     entry("axiomatic", "Teaching Transformers Causal Reasoning through Axiomatic Training", "2407.07612", 2024, Family::Language, State::Planned),
     entry("cot-expressivity", "The Expressive Power of Transformers with Chain of Thought", "2310.07923", 2023, Family::Language, State::Planned),
     entry("order-matters", "Order Matters: Sequence to sequence for sets", "1511.06391", 2015, Family::Language, State::Planned),

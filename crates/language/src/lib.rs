@@ -1,6 +1,7 @@
 //! The language wing of backstitch: reversal-curse, spt, locality.
 //!
-//! A room here needs no network of its own: it makes and checks texts, asks questions and scores answers. What it has to know of a
+//! A room here asks without a network: it makes and checks texts, asks questions and scores answers. [`locality`] can also train one
+//! ([`locality::learn`]). What it has to know of a
 //! model comes through a closure (log-probabilities, or a completed prompt), so that a network in process, an endpoint,
 //! a recording or a table of counts can stand behind it:
 //!

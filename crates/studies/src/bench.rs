@@ -7,6 +7,8 @@ pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
 #[cfg(feature = "language")]
+pub mod locality;
+#[cfg(feature = "language")]
 pub mod nn;
 #[cfg(feature = "language")]
 pub mod reversal_curse;

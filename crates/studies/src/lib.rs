@@ -12,6 +12,8 @@ pub mod continual_dp;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
 #[cfg(feature = "language")]
+pub mod locality;
+#[cfg(feature = "language")]
 pub mod reversal_curse;
 #[cfg(feature = "language")]
 pub mod spt;
@@ -44,6 +46,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_language::reversal_curse::CARD,
         study: &reversal_curse::STUDY,
         bench: &bench::reversal_curse::BENCH,
+    },
+    #[cfg(feature = "language")]
+    Method {
+        card: &backstitch_language::locality::CARD,
+        study: &locality::STUDY,
+        bench: &bench::locality::BENCH,
     },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },

@@ -9,6 +9,8 @@ mod exact_permutations;
 #[cfg(feature = "language")]
 mod learn;
 #[cfg(feature = "language")]
+mod locality;
+#[cfg(feature = "language")]
 mod reversal_curse;
 #[cfg(feature = "language")]
 mod spt;
@@ -29,6 +31,9 @@ pub(crate) enum Method {
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::reversal_curse::CARD.summary)]
     ReversalCurse(reversal_curse::ReversalCurse),
+    #[cfg(feature = "language")]
+    #[command(about = backstitch_language::locality::CARD.summary)]
+    Locality(locality::Locality),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -49,6 +54,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::Spt(spt) => spt::execute(&spt, common),
         #[cfg(feature = "language")]
         Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
+        #[cfg(feature = "language")]
+        Method::Locality(locality) => locality::execute(&locality, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]

@@ -14,7 +14,7 @@ pub const CARD: Card = Card {
             recover dependencies that were never observed",
     does_not_help: "data in which everything is seen together (the direct answer is then as good), pairs that hardly depend on \
                     each other, and models too small to learn the neighbouring pairs",
-    example: "backstitch run locality --net net.jsonl --out samples/",
+    example: "backstitch run locality fit --net net.jsonl --out model/ && backstitch run locality gap --model model/",
     deviations: &[
         "The scaffolded estimate sums over all values of the scaffold instead of averaging ten samples; the sampled one is \
          there too.",

@@ -88,6 +88,7 @@ mod estimate;
 mod gap;
 mod graph;
 mod infer;
+mod learn;
 mod network;
 mod observe;
 mod query;
@@ -101,6 +102,7 @@ pub use estimate::{Estimates, Estimator, FreeParameters, LARGEST_EXACT, LEAST_MA
 pub use gap::{GapRow, gap_table, paired_differences, squared_errors};
 pub use graph::{Distances, smallest_cut};
 pub use infer::Pairs;
+pub use learn::{LearnerParameters, Lessons, ask, learn};
 pub use network::{MOST_PARENTS, Network, NetworkParameters, Variable};
 pub use observe::{Observation, Observer, Policy, Radius, check_held_out, observe_all};
 pub use query::{

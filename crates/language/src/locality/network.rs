@@ -1,6 +1,7 @@
 //! Bayes nets of binary variables.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 
 use backstitch_numerics::Stream;
@@ -8,7 +9,7 @@ use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::jsonl::{at, explained, read_lines};
+use crate::jsonl::{at, explained, read_lines, read_lines_from};
 
 /// Most parents of a variable: its table then has a million rows.
 pub const MOST_PARENTS: usize = 20;
@@ -159,7 +160,18 @@ impl Network {
     /// # Errors
     /// [`Error::File`], [`Error::Line`], [`Error::Variable`], [`Error::Cycle`].
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let lines = read_lines(path)?;
+        Self::from_lines(read_lines(path)?, path)
+    }
+
+    /// The same from any reader; `name` stands in for the file in errors.
+    ///
+    /// # Errors
+    /// As [`Network::read`].
+    pub fn read_from(reader: impl Read, name: &Path) -> Result<Self, Error> {
+        Self::from_lines(read_lines_from(reader, name)?, name)
+    }
+
+    fn from_lines(lines: Vec<(usize, String)>, path: &Path) -> Result<Self, Error> {
         let mut variables: Vec<Variable> = Vec::with_capacity(lines.len());
         if lines.first().is_some_and(|(_, text)| text.trim_start().starts_with('[')) {
             let text: String = lines.into_iter().map(|(_, line)| line + "\n").collect();

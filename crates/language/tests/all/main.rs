@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod corpus;
 mod facts;
 mod locality;
 mod locality_estimates;
+mod locality_learn;
 mod reversal_curse;
 mod spt;
 mod train;

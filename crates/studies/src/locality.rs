@@ -1,0 +1,515 @@
+//! The study of `locality`: does going through other variables answer what was never seen together?
+//!
+//! Every seed is a net of its own with held-out pairs of its own. Three decoders of the same size are trained on as many tokens: on
+//! local observations, on observations that are local in another net, and on everything at once. Estimates are compared with exact
+//! probabilities. Pairs that hardly depend on each other would make every estimate look good, and a decoder that did not learn
+//! neighbouring pairs would make reasoning look bad: both are looked at first. A chain seen in neighbouring pairs only shows the
+//! paper's theorem without a network.
+
+use std::time::Instant;
+
+use backstitch_claim::{
+    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope,
+    Statistic, Study,
+};
+use backstitch_language::locality::{
+    CountModel, Distances, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Lessons, Network,
+    NetworkParameters, Observer, Policy, Query, Samples, Vocabulary, World, adjacent_pairs, ask, chain,
+    check_held_out, negative_scaffolds, observe_all, queries, scaffolds, squared_errors,
+};
+use backstitch_nn::{Decoder, Scorer, TrainingParameters, cpu};
+use backstitch_numerics::Stream;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::training::train;
+
+const SEEDS: u64 = 6;
+
+/// The study.
+pub static STUDY: Study = Study {
+    method: "locality",
+    history: &["first version"],
+    arms: ARMS,
+    metrics: METRICS,
+    claims: CLAIMS,
+    seeds: SEEDS,
+    data: &[],
+    configuration,
+    cells,
+    run,
+};
+
+const ARMS: &[Arm] = &[
+    arm(
+        "learn-local",
+        Role::Prepare,
+        "trains on local observations (geometric radius 0.5) and asks for all estimates; no tuning",
+    ),
+    arm("learn-wrong", Role::Prepare, "the same on observations that are local in another net"),
+    arm("learn-everything", Role::Prepare, "the same on all variables at once, as many tokens"),
+    arm("scaffolded", Role::Method, "local training, through a smallest separating set, summed exactly"),
+    arm("free", Role::Method, "local training, through variables that the model chooses itself"),
+    arm("direct", Role::Baseline, "local training, the target right after the condition"),
+    arm("negative", Role::Control, "local training, through as many variables drawn at random"),
+    arm("wrong", Role::Control, "wrong-local training, through the smallest separating set of the true net"),
+    arm("everything", Role::Baseline, "training on everything at once, the target right after the condition"),
+    arm("marginal", Role::Control, "the exact probability of the target without the condition"),
+    arm("chain", Role::Method, "counts of neighbouring pairs of a chain, through the chain"),
+    arm("gap-in-chain", Role::Control, "the same through the chain without its middle"),
+];
+
+const fn arm(name: &'static str, role: Role, description: &'static str) -> Arm {
+    Arm { name, role, description }
+}
+
+const METRICS: &[Metric] = &[
+    lower("error", "mean squared error to the exact conditional probability over the queries of a net"),
+    lower("neighbour_error", "the same over pairs joined by an edge, asked directly"),
+    higher("saved", "0.75 times the error of the direct estimate under local training, minus the error"),
+    higher("lost", "the error, minus 0.9 times that of the direct estimate under local training"),
+    higher("misled", "the error, minus twice that of the scaffolded estimate under local training"),
+    higher("learned", "0.3 times the error of the marginal, minus the error"),
+    lower("residual", "largest deviation from the theorem: scaffolded from truth, direct from marginal"),
+    lower("tokens", "tokens trained on, padding not counted; tokens per second are in the cell's speed.json"),
+    lower("dropped", "queries left out because their condition is rarer than 1 in 1,000"),
+];
+
+const fn lower(name: &'static str, description: &'static str) -> Metric {
+    Metric { name, description, better: Better::Lower, worst: None }
+}
+
+const fn higher(name: &'static str, description: &'static str) -> Metric {
+    Metric { name, description, better: Better::Higher, worst: None }
+}
+
+const NETS: &[&str] = &["nets"];
+const CHAIN: &[&str] = &["chain"];
+
+/// Held-out pairs must depend on each other.
+const DEPENDENT: Precondition = Precondition {
+    sentence: "answering with the marginal has a mean squared error of at least 0.04",
+    arm: "marginal",
+    effect: Effect::Above { metric: "error", bound: 0.0 },
+    at_least: 0.04,
+};
+
+/// The local model must have learned what it saw.
+const LEARNED: Precondition = Precondition {
+    sentence: "the model trained locally answers for neighbouring pairs with a mean squared error of at most 0.01",
+    arm: "direct",
+    effect: Effect::Below { metric: "neighbour_error", bound: 0.01 },
+    at_least: 0.0,
+};
+
+const BASE: Claim = Claim {
+    id: "",
+    sentence: "",
+    source: "",
+    published: None,
+    scope: Scope::Reduced,
+    subject: "scaffolded",
+    effect: Effect::Above { metric: "saved", bound: 0.0 },
+    margin: 0.0,
+    statistic: Statistic::PairedT,
+    settings: NETS,
+    precondition: Some(LEARNED),
+    control: "negative",
+    own_data: false,
+};
+
+const CLAIMS: &[Claim] = &[
+    Claim {
+        id: "scaffold-beats-direct",
+        sentence: "After local training, going through separating variables has at most 0.75 times the squared error of asking \
+                   directly",
+        source: "the paper's main result, local (geometric) condition",
+        published: Some("0.0162 against 0.0272"),
+        ..BASE
+    },
+    Claim {
+        id: "free-beats-direct",
+        sentence: "So it is when the model chooses the variables itself",
+        source: "the paper's main result, local (geometric) condition",
+        published: Some("0.0140 against 0.0272"),
+        subject: "free",
+        ..BASE
+    },
+    Claim {
+        id: "random-variables-do-not-help",
+        sentence: "Going through variables drawn at random has at least 0.9 times the squared error of asking directly",
+        source: "the paper's negative scaffolds",
+        published: Some("0.0270 against 0.0272"),
+        subject: "negative",
+        effect: Effect::Above { metric: "lost", bound: 0.0 },
+        precondition: Some(DEPENDENT),
+        control: "scaffolded",
+        ..BASE
+    },
+    Claim {
+        id: "locality-must-be-right",
+        sentence: "Trained on the locality of another net, the scaffolded estimate has at least twice the squared error",
+        source: "the paper's wrong-local condition",
+        published: Some("0.0716 against 0.0162"),
+        subject: "wrong",
+        effect: Effect::Above { metric: "misled", bound: 0.0 },
+        control: "free",
+        ..BASE
+    },
+    Claim {
+        id: "most-of-the-dependence",
+        sentence: "The scaffolded estimate has at most 0.3 times the squared error of answering with the marginal",
+        source: "the paper's table of errors",
+        published: Some("0.0162 against 0.1053"),
+        effect: Effect::Above { metric: "learned", bound: 0.0 },
+        precondition: Some(DEPENDENT),
+        control: "wrong",
+        ..BASE
+    },
+    Claim {
+        id: "less-data-than-everything",
+        sentence: "Local training and a scaffold have a smaller squared error than training on as many tokens of everything at once \
+                   and asking directly",
+        source: "the paper's claim of data efficiency",
+        published: Some("0.0162 against 0.0347"),
+        effect: Effect::Improvement { metric: "error", over: "everything" },
+        control: "wrong",
+        ..BASE
+    },
+    Claim {
+        id: "neighbours-are-learned",
+        sentence: "The model trained locally answers for neighbouring pairs with a mean squared error below 0.01",
+        source: "ours: without this nothing else means anything",
+        subject: "direct",
+        effect: Effect::Below { metric: "neighbour_error", bound: 0.01 },
+        precondition: None,
+        control: "wrong",
+        ..BASE
+    },
+    Claim {
+        id: "theorem-on-a-chain",
+        sentence: "With neighbouring pairs of a chain alone, the direct estimate is the marginal and the one through the chain is the \
+                   truth",
+        source: "the paper's theorem",
+        scope: Scope::Identity,
+        subject: "chain",
+        effect: Effect::Above { metric: "residual", bound: 0.0 },
+        statistic: Statistic::Identity { tolerance: 1e-9 },
+        settings: CHAIN,
+        precondition: None,
+        control: "gap-in-chain",
+        ..BASE
+    },
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    network: NetworkParameters,
+    held_out: HeldOutParameters,
+    /// Nets drawn per seed; the one whose held-out pairs tell most about each other is kept.
+    nets: usize,
+    /// Joint samples of each kind of training, one observation each; as many as it takes for the tokens to be alike.
+    local_samples: usize,
+    wrong_samples: usize,
+    everything_samples: usize,
+    /// Steps of training of each decoder.
+    steps: u64,
+    /// Samples per step of training on everything: its samples are longer.
+    everything_batch: usize,
+    learner: LearnerParameters,
+    free: FreeParameters,
+    /// Conditions rarer than this are not asked.
+    least: f64,
+    chain_length: usize,
+}
+
+fn configuration(scale: Scale) -> Value {
+    let training = TrainingParameters { steps: 0, ..TrainingParameters::default() };
+    let quick = Configuration {
+        network: NetworkParameters { variables: 24, edges: 24, ..NetworkParameters::default() },
+        held_out: HeldOutParameters { candidates: 12, chosen: 6 },
+        nets: 20,
+        local_samples: 128_000,
+        wrong_samples: 128_000,
+        everything_samples: 32_000,
+        steps: 1_000,
+        everything_batch: 32,
+        learner: LearnerParameters { batch: 128, training, ..LearnerParameters::default() },
+        free: FreeParameters { runs: 20, most_steps: 23 },
+        least: 1e-3,
+        chain_length: 10,
+    };
+    json!(match scale {
+        Scale::Smoke => Configuration {
+            network: NetworkParameters { variables: 8, edges: 8, ..NetworkParameters::default() },
+            held_out: HeldOutParameters { candidates: 4, chosen: 2 },
+            nets: 2,
+            local_samples: 200,
+            wrong_samples: 200,
+            everything_samples: 100,
+            steps: 4,
+            everything_batch: 4,
+            learner: LearnerParameters { width: 8, layers: 1, heads: 2, batch: 8, training },
+            free: FreeParameters { runs: 2, most_steps: 7 },
+            ..quick
+        },
+        Scale::Quick => quick,
+        Scale::Paper => Configuration {
+            network: NetworkParameters::default(),
+            held_out: HeldOutParameters::default(),
+            nets: 10,
+            local_samples: 1_000_000,
+            wrong_samples: 1_000_000,
+            everything_samples: 1_000_000,
+            steps: 300_000,
+            everything_batch: 16,
+            learner: LearnerParameters { width: 512, layers: 10, heads: 8, batch: 128, training },
+            free: FreeParameters { runs: 10, most_steps: 99 },
+            ..quick
+        },
+    })
+}
+
+fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
+    let configuration = Configuration::deserialize(configuration).map_err(|error| error.to_string())?;
+    let wrong = |error: backstitch_language::Error| error.to_string();
+    configuration.network.validate().map_err(wrong)?;
+    learner(&configuration, configuration.learner.batch).validate().map_err(wrong)?;
+    learner(&configuration, configuration.everything_batch).validate().map_err(wrong)?;
+    let samples =
+        [configuration.local_samples, configuration.wrong_samples, configuration.everything_samples];
+    if samples.contains(&0) || configuration.nets == 0 {
+        return Err("numbers of samples and nets must be at least 1".into());
+    }
+    if !(3..=20).contains(&configuration.chain_length) {
+        return Err(format!("chain_length is {}, but must be from 3 to 20", configuration.chain_length));
+    }
+    if configuration.free.most_steps >= configuration.network.variables {
+        return Err(format!(
+            "free.most_steps is {}, but must be below the number of variables {}: there the context ends",
+            configuration.free.most_steps, configuration.network.variables
+        ));
+    }
+    let mut cells = Vec::new();
+    for &seed in seeds {
+        let cell = |arm| Cell::new(arm, "nets", seed);
+        cells.extend(["learn-local", "learn-wrong", "learn-everything"].map(cell));
+        cells.extend(
+            ["scaffolded", "free", "direct", "negative", "marginal"]
+                .map(|arm| cell(arm).needing("learn-local")),
+        );
+        cells.push(cell("wrong").needing("learn-local").needing("learn-wrong"));
+        cells.push(cell("everything").needing("learn-local").needing("learn-everything"));
+        cells.extend(["chain", "gap-in-chain"].map(|arm| Cell::new(arm, "chain", seed)));
+    }
+    Ok(cells)
+}
+
+fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
+    let configuration: Configuration = context.configuration()?;
+    match cell.arm.as_str() {
+        "learn-local" | "learn-wrong" | "learn-everything" => learn(cell, &configuration, context),
+        "chain" | "gap-in-chain" => theorem(cell, &configuration, context),
+        _ => compare(cell, context),
+    }
+}
+
+fn learner(configuration: &Configuration, batch: usize) -> LearnerParameters {
+    let training = TrainingParameters { steps: configuration.steps, ..configuration.learner.training };
+    LearnerParameters { batch, training, ..configuration.learner }
+}
+
+/// Mean squared errors of one trained decoder: what other cells read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Errors {
+    marginal: f64,
+    direct: f64,
+    scaffolded: f64,
+    negative: f64,
+    /// None if no free run came to its target.
+    free: Option<f64>,
+    neighbours: f64,
+    dropped: usize,
+}
+
+/// Trains a decoder on one kind of observation of the seed's net and asks it everything.
+fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'_>) -> Result<(), CellError> {
+    let seed = cell.seed;
+    let mut worlds =
+        World::select(&configuration.network, &configuration.held_out, configuration.nets, 1, seed)
+            .map_err(CellError::new)?;
+    let world = worlds.pop().ok_or_else(|| CellError::new("no net can be used"))?;
+    let vocabulary = Vocabulary::new(world.network.names());
+    let batch = match cell.arm.as_str() {
+        "learn-everything" => configuration.everything_batch,
+        _ => configuration.learner.batch,
+    };
+    let parameters = learner(configuration, batch);
+    let mut lessons = {
+        let (samples, policy, distances) = condition(cell, configuration, &world)?;
+        let observer = Observer::new(policy, &distances, &world.held_out).map_err(CellError::new)?;
+        let joint = Samples::draw(&world.network, samples, seed);
+        let seen = observe_all(&joint, &observer, seed).map_err(CellError::new)?;
+        // A leak would make the direct estimate look good for the wrong reason.
+        check_held_out(&seen, &world.held_out, &vocabulary).map_err(CellError::new)?;
+        Lessons::new(&seen, &vocabulary, &parameters, seed).map_err(CellError::new)?
+    };
+    let trainer = parameters.trainer(&vocabulary, seed, &cpu()).map_err(CellError::new)?;
+    let mut tokens = 0;
+    let begin = Instant::now();
+    let next = |step| {
+        let batch = lessons.batch(step)?;
+        tokens += batch.targets_count();
+        Ok(batch)
+    };
+    let trained = train(context, trainer, 250, next, Decoder::loss)?;
+    let seconds = begin.elapsed().as_secs_f64();
+    // Times differ from run to run, so they are no observation. After a kill they are those of the rest.
+    let speed = json!({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens as f64 / seconds});
+    context.artifact("speed.json", speed.to_string().as_bytes())?;
+    let Some(model) = trained else {
+        context.observe_diverged("error");
+        return context.artifact("errors.json", b"null");
+    };
+    let errors = asked(&model, &world, &vocabulary, configuration, seed).map_err(CellError::new)?;
+    let tokens: usize = (1..=configuration.steps)
+        .map(|step| lessons.batch(step).map(|batch| batch.targets_count()))
+        .sum::<Result<_, _>>()
+        .map_err(CellError::new)?;
+    context.observe("tokens", tokens as f64);
+    context.observe("dropped", errors.dropped as f64);
+    context.artifact("errors.json", json!(errors).to_string().as_bytes())
+}
+
+/// Samples, what is seen of each, and whose distances decide it.
+fn condition(
+    cell: &Cell,
+    configuration: &Configuration,
+    world: &World,
+) -> Result<(usize, Policy, Distances), CellError> {
+    Ok(match cell.arm.as_str() {
+        "learn-wrong" => {
+            let other = Stream::new(cell.seed, "locality study other net").next_u64();
+            let other = Network::random(&configuration.network, other).map_err(CellError::new)?;
+            (configuration.wrong_samples, Policy::default(), other.distances())
+        }
+        "learn-everything" => {
+            (configuration.everything_samples, Policy::fully_observed(), world.distances.clone())
+        }
+        _ => (configuration.local_samples, Policy::default(), world.distances.clone()),
+    })
+}
+
+/// The errors of a trained decoder by every route.
+fn asked(
+    model: &Decoder,
+    world: &World,
+    vocabulary: &Vocabulary,
+    configuration: &Configuration,
+    seed: u64,
+) -> Result<Errors, backstitch_language::Error> {
+    let scorer = Scorer::new(model);
+    let mut estimator = Estimator::new(vocabulary, ask(&scorer));
+    let all = world.queries(configuration.least);
+    let list = all.queries;
+    let through = scaffolds(&world.network, &list)?;
+    let elsewhere = negative_scaffolds(world.network.len(), &list, &through, seed);
+    let neighbours = queries(&world.pairs, &adjacent_pairs(&world.network), configuration.least).queries;
+    let error = |list: &[Query], values: &[Option<f64>]| mean(&squared_errors(list, values, |q| q.truth));
+    let marginal: Vec<Option<f64>> = list.iter().map(|query| Some(query.marginal)).collect();
+    let free = error(&list, &estimator.free(&list, &configuration.free, seed)?.values);
+    Ok(Errors {
+        marginal: error(&list, &marginal),
+        direct: error(&list, &estimator.direct(&list)?.values),
+        scaffolded: error(&list, &estimator.scaffolded(&list, &through)?.values),
+        negative: error(&list, &estimator.scaffolded(&list, &elsewhere)?.values),
+        free: free.is_finite().then_some(free),
+        neighbours: error(&neighbours, &estimator.direct(&neighbours)?.values),
+        dropped: all.dropped,
+    })
+}
+
+fn mean(values: &[Option<f64>]) -> f64 {
+    let known: Vec<f64> = values.iter().copied().flatten().collect();
+    known.iter().sum::<f64>() / known.len() as f64
+}
+
+/// One route of one decoder against the local decoder of the same net.
+fn compare(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
+    let read = |context: &CellContext<'_>, arm: &str| -> Result<Option<Errors>, CellError> {
+        serde_json::from_slice(&context.read_need(arm, "errors.json")?).map_err(CellError::new)
+    };
+    let local = read(context, "learn-local")?;
+    let own = match cell.arm.as_str() {
+        "wrong" => read(context, "learn-wrong")?,
+        "everything" => read(context, "learn-everything")?,
+        _ => read(context, "learn-local")?,
+    };
+    let error = own.as_ref().and_then(|own| match cell.arm.as_str() {
+        "scaffolded" | "wrong" => Some(own.scaffolded),
+        "direct" | "everything" => Some(own.direct),
+        "negative" => Some(own.negative),
+        "marginal" => Some(own.marginal),
+        _ => own.free,
+    });
+    let (Some(error), Some(local), Some(own)) = (error, local, own) else {
+        for metric in ["error", "saved", "lost", "misled", "learned", "neighbour_error"] {
+            context.observe_diverged(metric);
+        }
+        return Ok(());
+    };
+    context.observe("error", error);
+    context.observe("saved", 0.75 * local.direct - error);
+    context.observe("lost", error - 0.9 * local.direct);
+    context.observe("misled", error - 2.0 * local.scaffolded);
+    context.observe("learned", 0.3 * local.marginal - error);
+    context.observe("neighbour_error", own.neighbours);
+    Ok(())
+}
+
+/// The theorem, in exact probabilities of neighbouring pairs of a random chain.
+fn theorem(
+    cell: &Cell,
+    configuration: &Configuration,
+    context: &mut CellContext<'_>,
+) -> Result<(), CellError> {
+    let mut stream = Stream::new(cell.seed, "locality study chain");
+    let last = configuration.chain_length - 1;
+    // Far from independent and far from certain: a link of zero would make both halves of the theorem say the same.
+    let mut between = |low: f64, high: f64| low + (high - low) * stream.uniform();
+    let links: Vec<[f64; 2]> = (0..last).map(|_| [between(0.05, 0.25), between(0.75, 0.95)]).collect();
+    let net = chain(between(0.2, 0.8), &links).map_err(CellError::new)?;
+    let vocabulary = Vocabulary::new(net.names());
+    let pairs = net.pairs().map_err(CellError::new)?;
+    let model = CountModel::of_pairs(&pairs, &adjacent_pairs(&net), &vocabulary).map_err(CellError::new)?;
+    let apart: Vec<(usize, usize)> = (0..=last).flat_map(|a| (a + 2..=last).map(move |b| (a, b))).collect();
+    let list = queries(&pairs, &apart, configuration.least).queries;
+    let through: Vec<Vec<usize>> = list
+        .iter()
+        .map(|query| {
+            let (low, high) = (query.condition.min(query.target), query.condition.max(query.target));
+            let mut between: Vec<usize> = (low + 1..high).collect();
+            if cell.arm == "gap-in-chain" {
+                between.remove(between.len() / 2);
+            }
+            if query.condition > query.target {
+                between.reverse();
+            }
+            between
+        })
+        .collect();
+    let mut estimator = Estimator::new(&vocabulary, |prompts: &[Vec<u32>]| model.next(prompts));
+    let direct = estimator.direct(&list).map_err(CellError::new)?;
+    let scaffolded = estimator.scaffolded(&list, &through).map_err(CellError::new)?;
+    let to_marginal = squared_errors(&list, &direct.values, |query| query.marginal);
+    let to_truth = squared_errors(&list, &scaffolded.values, |query| query.truth);
+    // A missing estimate is as far off as can be.
+    let residual = to_marginal
+        .iter()
+        .chain(&to_truth)
+        .fold(0.0, |most, square| f64::max(most, square.map_or(f64::INFINITY, f64::sqrt)));
+    context.observe("residual", residual);
+    Ok(())
+}
