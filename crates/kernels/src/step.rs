@@ -71,7 +71,7 @@ impl<T: Real> Sgd<T> {
                 || {
                     for ((x, &g), v) in x.iter_mut().zip(gradient).zip(velocity) {
                         *v = momentum * *v + g * scale + decay * *x;
-                        *x = *x - rate * *v;
+                        *x -= rate * *v;
                     }
                 },
             );

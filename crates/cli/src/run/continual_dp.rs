@@ -1,19 +1,23 @@
 //! `backstitch run continual-dp`: rows in, a private line out for each.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod state;
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::{kill_point, sync_folder, write_atomic};
+use backstitch_claim::write::write_atomic;
 use backstitch_statistics::Error;
 use backstitch_statistics::continual_dp::{
-    self, Key, Ledger, MaxMechanism, MaxParameters, MaxState, MaxSum, Mechanism, Neighbours, Parameters,
-    Privacy, Query, Release, Row, State, zcdp_epsilon,
+    self, Key, Ledger, MaxMechanism, MaxParameters, MaxSum, Mechanism, Neighbours, Parameters, Privacy,
+    Query, Release, Row, zcdp_epsilon,
 };
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::state::{SCHEMA, Saved, cannot, lock};
+use super::output::quoted;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -122,29 +126,6 @@ enum Running {
     Maximum(Box<MaxSum>),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum SavedRelease {
-    Sums(Box<State>),
-    Maximum(Box<MaxState>),
-}
-
-/// The state file, behind its seal ([`sealed`]).
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    schema: String,
-    columns: Vec<String>,
-    /// SHA-256 over all rows so far.
-    rows_sha256: String,
-    release: SavedRelease,
-    /// Lines that may not have been seen.
-    pending: String,
-}
-
-const SCHEMA: &str = "backstitch/continual-dp-state/2";
-/// What a state file begins with. SHA-256 of all that follows it comes next: a digit that changed in a key or a sum would go
-/// unnoticed otherwise, and give answers from other noise.
-const SEAL: &str = r#"{"sha256":""#;
 /// Rows between two writes of the state, unless the input pauses earlier.
 const BLOCK: usize = 4096;
 /// Bytes that a pipe holds, as a rule.
@@ -154,7 +135,7 @@ const LINE: u64 = 1 << 24;
 
 pub(crate) fn execute(arguments: &ContinualDp, common: &Common) -> Result<i32, Failure> {
     let _lock = arguments.state.as_deref().map(lock).transpose()?;
-    let saved = arguments.state.as_deref().map(read_state).transpose()?.flatten();
+    let saved = arguments.state.as_deref().map(Saved::read).transpose()?.flatten();
     if arguments.replay && saved.is_none() {
         return Err(Failure::input("--replay, but there is no state to continue").hint("leave --replay out"));
     }
@@ -285,10 +266,10 @@ impl Session {
             )));
         }
         let running = match saved.release {
-            SavedRelease::Sums(state) => {
+            state::Release::Sums(state) => {
                 Running::Sums(Box::new(Release::resume(*state).map_err(Failure::input)?))
             }
-            SavedRelease::Maximum(state) => {
+            state::Release::Maximum(state) => {
                 Running::Maximum(Box::new(MaxSum::resume(*state).map_err(Failure::input)?))
             }
         };
@@ -429,8 +410,8 @@ impl Session {
         }
         if let Some(path) = &arguments.state {
             let release = match &self.running {
-                Running::Sums(release) => SavedRelease::Sums(Box::new(release.state())),
-                Running::Maximum(release) => SavedRelease::Maximum(Box::new(release.state())),
+                Running::Sums(release) => state::Release::Sums(Box::new(release.state())),
+                Running::Maximum(release) => state::Release::Maximum(Box::new(release.state())),
             };
             let saved = Saved {
                 schema: SCHEMA.into(),
@@ -439,8 +420,7 @@ impl Session {
                 release,
                 pending: if with_pending { self.recent.clone() + &self.pending } else { String::new() },
             };
-            let bytes = serde_json::to_vec(&saved).map_err(Failure::internal)?;
-            write_secret(path, &sealed(&bytes[1..])).map_err(|error| cannot("written", path, &error))?;
+            saved.write(path)?;
         }
         print_all(&self.pending, arguments)?;
         if arguments.state.is_some() {
@@ -607,86 +587,6 @@ fn print_all(text: &str, arguments: &ContinualDp) -> Result<(), Failure> {
     }
 }
 
-/// A JSON object, given without its first brace, with the hash of it as its first member.
-fn sealed(rest: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{SEAL}{}\",", backstitch_data::hash::sha256_of_bytes(rest)).into_bytes();
-    bytes.extend_from_slice(rest);
-    bytes
-}
-
-/// Whether every byte is as [`sealed`] wrote it.
-fn is_whole(bytes: &[u8]) -> bool {
-    const HASH: usize = 64;
-    let rest = bytes.get(SEAL.len() + HASH + 2..);
-    rest.is_some_and(|rest| sealed(rest) == bytes)
-}
-
-fn read_state(path: &Path) -> Result<Option<Saved>, Failure> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot("read", path, &error)),
-    };
-    if !is_whole(&bytes) {
-        return Err(Failure::input(format!(
-            "{} is not a state, or not as it was written: its checksum is wrong",
-            path.display()
-        ))
-        .hint(
-            "restore this very state if you kept it elsewhere, never an older one; otherwise begin a new release \
-             with another --state and a budget of its own",
-        ));
-    }
-    let saved: Saved = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::input(format!("{} is not a state: {error}", path.display())))?;
-    if saved.schema != SCHEMA {
-        return Err(Failure::input(format!("{} is a {}, not a {SCHEMA}", path.display(), saved.schema)));
-    }
-    Ok(Some(saved))
-}
-
-/// Held while the file beside it is in use: two processes on one state would share their noise.
-fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| cannot("written", &path, &error))?;
-    file.try_lock()
-        .map_err(|_| Failure::input(format!("{} is in use by another process", path.display())))?;
-    Ok(file)
-}
-
-/// Whole or absent, like `write_atomic`, and readable by its owner only from the first byte on. The temporary file has one name, so
-/// that what a killed process left of the key is gone with the next write.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    // Never a file that is there already, which others might read.
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary)?;
-    kill_point("state", "created");
-    file.write_all(bytes)?;
-    kill_point("state", "written");
-    file.sync_all()?;
-    kill_point("state", "synced");
-    fs::rename(&temporary, path)?;
-    kill_point("state", "renamed");
-    sync_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-}
-
-fn cannot(be: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::input(format!("{} cannot be {be}: {error}", path.display()))
-}
-
 /// SHA-256 of the hash so far and one row.
 fn chained(hash: &str, row: &[f64]) -> String {
     let mut bytes = hash.as_bytes().to_vec();
@@ -702,14 +602,5 @@ fn neighbours(text: &str) -> Result<Neighbours, String> {
             _ => Err("user:K needs the most rows of one user, 1 or more".into()),
         },
         _ => Err("expected `event` or `user:K`, K the most rows of one user".into()),
-    }
-}
-
-/// A CSV field.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }

@@ -22,7 +22,7 @@ enum Place {
     /// On the CPU.
     Host(KeyValues<f32>),
     /// Elsewhere: keys and values, `[batch, key heads, length, width]`.
-    Device(Tensor<4>, Tensor<4>),
+    Device(Box<[Tensor<4>; 2]>),
 }
 
 impl Memory {
@@ -31,10 +31,11 @@ impl Memory {
         let place = match &self.place {
             Place::Empty => Place::Empty,
             Place::Host(read) => Place::Host(read.select(rows)),
-            Place::Device(keys, values) => {
+            Place::Device(read) => {
+                let [keys, values] = &**read;
                 let index: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
                 let index = Tensor::<1, Int>::from_data(TensorData::new(index, [rows.len()]), &keys.device());
-                Place::Device(keys.clone().select(0, index.clone()), values.clone().select(0, index))
+                Place::Device(Box::new([keys, values].map(|read| read.clone().select(0, index.clone()))))
             }
         };
         Self { place }
@@ -64,11 +65,12 @@ fn composed(qkv: Tensor<3>, heads: Heads, padding: &[usize], before: Place, afte
     let query = split.clone().narrow(1, 0, queries);
     let (mut key, mut value) =
         (split.clone().narrow(1, queries, shared), split.narrow(1, queries + shared, shared));
-    if let Place::Device(old_key, old_value) = before {
+    if let Place::Device(read) = before {
+        let [old_key, old_value] = *read;
         key = Tensor::cat(vec![old_key, key], 2);
         value = Tensor::cat(vec![old_value, value], 2);
     }
-    *after = Place::Device(key.clone(), value.clone());
+    *after = Place::Device(Box::new([key.clone(), value.clone()]));
     let keys = key.dims()[2];
     let hidden: Vec<bool> = padding
         .iter()
