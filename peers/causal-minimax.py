@@ -6,15 +6,12 @@ solve the same problem, the rest is as in the program: random starts, the mutabl
 a small penalty on the weights of regressions, and maps bounded by reach * tanh. Gradients are written out where the released
 code differentiates automatically with PyTorch. Classes are Algorithm 2 with one separating set tried per column.
 
-Speaks JSON lines on stdin and stdout. First line out: {"ready": true, "peers": [...]}. For every line in, {"peer":
-"transcription", "task": "classes" or "judge", "data": "table.csv", "edges": [[0, 1]], "target": 1, "environment": 0, "subset":
-[7], "reach": 3}, one line out with the time of the task alone.
+A request is {"peer": "transcription", "task": "classes" or "judge", "data": "table.csv", "edges": [[0, 1]], "target": 1,
+"environment": 0, "subset": [7], "reach": 3}; its time is that of the task alone.
 """
 
-import json
-import resource
-import sys
-import time
+import contestant
+
 from itertools import chain, combinations
 
 import numpy as np
@@ -227,39 +224,14 @@ def classes(table, edges, target, environment):
 
 
 def answer(request):
-    if request["peer"] != "transcription":
-        raise ValueError(f"peer {request['peer']!r} is not here; here is transcription")
     table = np.loadtxt(request["data"], delimiter=",", skiprows=1, ndmin=2)
     edges = [tuple(edge) for edge in request["edges"]]
     target, environment = request["target"], request["environment"]
-    start = time.perf_counter()
     if request["task"] == "classes":
-        found = classes(table, edges, target, environment)
-    else:
-        found = judge(table, edges, target, environment, request["subset"], request["reach"])
-    seconds = time.perf_counter() - start
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "peer": "transcription",
-        "version": VERSION,
-        "seconds": seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "answer": found,
-    }
-
-
-def main():
-    np.seterr(over="ignore")
-    print(json.dumps({"ready": True, "peers": [{"name": "transcription", "version": VERSION}]}), flush=True)
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        try:
-            print(json.dumps(answer(json.loads(line))), flush=True)
-        except Exception as error:
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+        return contestant.timed(lambda: classes(table, edges, target, environment))
+    return contestant.timed(lambda: judge(table, edges, target, environment, request["subset"], request["reach"]))
 
 
 if __name__ == "__main__":
-    main()
+    np.seterr(over="ignore")
+    contestant.serve({"transcription": VERSION}, answer)

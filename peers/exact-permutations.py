@@ -1,16 +1,11 @@
 """What a user would pick today: the kernels of neural-tangents where it imports, else numpy (our own transcription).
 
-Speaks JSON lines on stdin and stdout. First line out: {"ready": true, "peers": [...]}. For every line in, such as
-{"peer": "numpy", "work": "theory", "length": 20, "error": 0.1, "repeat": 5}, one line out with the median time of the work.
+A request is such as {"peer": "numpy", "work": "theory", "length": 20, "error": 0.1, "repeat": 5}; its time is the median.
 """
 
-import json
 import os
-import resource
-import statistics
-import sys
-import time
-from importlib.metadata import version
+
+import contestant
 
 import numpy as np
 
@@ -43,11 +38,6 @@ def load_numpy():
 LOADERS = {"neural-tangents": ("neural-tangents", load_neural_tangents), "numpy": ("numpy", load_numpy)}
 
 
-def say(message, out):
-    out.write(json.dumps(message) + "\n")
-    out.flush()
-
-
 def work_of(request, solve):
     length = int(request["length"])
     if request["work"] == "theory":
@@ -60,55 +50,27 @@ def work_of(request, solve):
     raise ValueError(f"no work {request['work']!r}")
 
 
-def answer(request, peers):
-    name = request["peer"]
-    if name not in peers:
-        raise ValueError(f"peer {name!r} is not here; here are {sorted(peers)}")
-    repeat = int(request.get("repeat", 1))
-    if repeat < 1:
-        raise ValueError(f"repeat is {repeat}, but must be at least 1")
-    found, solve = peers[name]
-    work = work_of(request, solve)
-    if request["work"] == "theory":
-        # Compiles, where something is compiled.
-        work()
-    seconds = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - start)
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "peer": name,
-        "version": found,
-        "seconds": statistics.median(seconds),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "answer": result,
-    }
+def warm(loader):
+    def load():
+        solve = loader()
+        theory(4, 0.1, solve)
+        return solve
+
+    return load
 
 
 def main():
-    # What libraries print must not reach the channel.
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    peers = {}
-    for name, (package, load) in LOADERS.items():
-        try:
-            solve = load()
-            theory(4, 0.1, solve)
-            peers[name] = (version(package), solve)
-        except Exception:  # A peer that does not import is left out: the ready line says which ones are here.
-            continue
+    versions, solvers = contestant.load({name: (package, warm(loader)) for name, (package, loader) in LOADERS.items()})
     train(4, 64, 5, np.random.default_rng(0))
-    say({"ready": True, "peers": [{"name": name, "version": found} for name, (found, _) in peers.items()]}, out)
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        try:
-            say(answer(json.loads(line), peers), out)
-        except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"}, out)
+
+    def answer(request):
+        work = work_of(request, solvers[request["peer"]])
+        if request["work"] == "theory":
+            # Compiles, where something is compiled.
+            work()
+        return contestant.timed(work, int(request.get("repeat", 1)))
+
+    contestant.serve(versions, answer)
 
 
 if __name__ == "__main__":

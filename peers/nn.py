@@ -1,16 +1,14 @@
 """PyTorch on the workloads of `backstitch bench nn`: eager, and compiled.
 
-Speaks JSON lines on stdin and stdout. First line out: {"ready": true, ...}. For every line in, such as
-{"peer": "torch eager", "work": "mlp", "batch": 64, "repeat": 200}, one line out with the median time of a step (of the whole
-decoding for "decode"). A step is: forward, loss, backward, clipping at norm 1, AdamW. Environment: peers/requirements-nn.txt.
+A request is such as {"peer": "torch eager", "work": "mlp", "batch": 64, "repeat": 200}; its time is the median of a step (of the
+whole decoding for "decode"). A step is: forward, loss, backward, clipping at norm 1, AdamW. Environment: peers/requirements-nn.txt.
 """
 
-import json
 import os
-import resource
 import statistics
-import sys
 import time
+
+import contestant
 
 import torch
 from torch import nn
@@ -123,36 +121,11 @@ def work(request):
             return count * batch
 
         run(8)
-        times = []
-        for _ in range(repeat):
-            begin = time.perf_counter()
-            tokens = run(127)
-            times.append(time.perf_counter() - begin)
-        return statistics.median(times), {"parameters": size(model), "tokens": tokens}
+        seconds, tokens = contestant.timed(lambda: run(127), repeat)
+        return seconds, {"parameters": size(model), "tokens": tokens}
     raise ValueError(f"no work {request['work']!r}")
 
 
-def main():
-    # What libraries print must not reach the channel.
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-
-    def say(message):
-        out.write(json.dumps(message) + "\n")
-        out.flush()
-
-    torch.set_num_threads(int(os.environ.get("BACKSTITCH_THREADS", os.cpu_count())))
-    say({"ready": True})
-    for line in sys.stdin:
-        try:
-            seconds, answer = work(json.loads(line))
-            # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-            unit = 1 if sys.platform == "darwin" else 1024
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-            say({"version": torch.__version__, "seconds": seconds, "peak_bytes": peak, "answer": answer})
-        except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"})
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(int(os.environ.get("BACKSTITCH_THREADS", os.cpu_count())))
+    contestant.serve(dict.fromkeys(["torch eager", "torch.compile"], torch.__version__), work)

@@ -1,18 +1,11 @@
 """What a user would pick today: the GPT-2 of transformers, trained with torch, and every candidate scored in one padded batch.
 
-Speaks JSON lines on stdin and stdout. First line out: {"ready": true, "peers": [...]}. For every line in, {"peer": "transformers",
-"work": "train" or "score", "file": ..., "model": ...}, one line out with the time of the work alone.
+A request is {"peer": "transformers", "work": "train" or "score", "file": ..., "model": ...}.
 """
 
 import json
-import resource
-import sys
-import time
-from importlib.metadata import version
 
-
-def say(message):
-    print(json.dumps(message), flush=True)
+import contestant
 
 
 def padded(rows, fill):
@@ -69,9 +62,8 @@ def train(request):
 
     fit(GPT2LMHeadModel(config).train(), data["order"][:5])
     model = GPT2LMHeadModel(config).train()
-    start = time.perf_counter()
-    loss = fit(model, data["order"])
-    return time.perf_counter() - start, {"loss": loss}
+    seconds, loss = contestant.timed(lambda: fit(model, data["order"]))
+    return seconds, {"loss": loss}
 
 
 def score(request):
@@ -92,42 +84,20 @@ def score(request):
         return (picked * (targets >= 0)).sum(-1).tolist()
 
     one(questions[0])
-    start = time.perf_counter()
-    scores = [one(question) for question in questions]
-    return time.perf_counter() - start, {"scores": scores}
+    seconds, scores = contestant.timed(lambda: [one(question) for question in questions])
+    return seconds, {"scores": scores}
 
 
-def answer(request):
-    if request["peer"] != "transformers":
-        raise ValueError(f"peer {request['peer']!r} is not here; here is transformers")
-    seconds, result = {"train": train, "score": score}[request["work"]](request)
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-    factor = 1 if sys.platform == "darwin" else 1024
-    return {
-        "peer": "transformers",
-        "version": f"{version('transformers')}, torch {version('torch')}",
-        "seconds": seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor,
-        "answer": result,
-    }
+def load():
+    import torch
+    import transformers
+
+    return f"{transformers.__version__}, torch {torch.__version__}"
 
 
 def main():
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-
-        peers = [{"name": "transformers", "version": version("transformers")}]
-    except Exception:  # A peer that does not import is left out: the ready line says which ones are here.
-        peers = []
-    say({"ready": True, "peers": peers})
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        try:
-            say(answer(json.loads(line)))
-        except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"})
+    _, found = contestant.load({"transformers": ("transformers", load)})
+    contestant.serve(found, lambda request: {"train": train, "score": score}[request["work"]](request))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """The splitter and the orders of spt as one would write them in Python today: regular expressions over each sentence.
 
-No package permutes semantic units; this is our own transcription of the rules (`spt_regex.py`). Speaks JSON lines on stdin and
-stdout. First line out: {"ready": true, "peers": [...]}. For every line in, {"peer": "re", "file": ...}, one line out with the time of
-the work alone.
+No package permutes semantic units; this is our own transcription of the rules (`spt_regex.py`). A request is {"peer": "re", "file":
+...}.
 """
 
 import hashlib
 import json
 import platform
-import resource
-import sys
-import time
 
+import contestant
 from spt_regex import segment
 
 
@@ -39,40 +36,13 @@ def augment(sentences):
     return texts
 
 
-def say(message):
-    print(json.dumps(message), flush=True)
-
-
 def answer(request):
-    if request["peer"] != "re":
-        raise ValueError(f"peer {request['peer']!r} is not here; here is re")
     with open(request["file"], encoding="utf-8") as file:
         sentences = json.load(file)
     augment(sentences[:100])
-    start = time.perf_counter()
-    texts = augment(sentences)
-    seconds = time.perf_counter() - start
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-    factor = 1 if sys.platform == "darwin" else 1024
-    return {
-        "peer": "re",
-        "version": f"Python {platform.python_version()}",
-        "seconds": seconds,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor,
-        "answer": {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()},
-    }
-
-
-def main():
-    say({"ready": True, "peers": [{"name": "re", "version": f"Python {platform.python_version()}"}]})
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        try:
-            say(answer(json.loads(line)))
-        except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"})
+    seconds, texts = contestant.timed(lambda: augment(sentences))
+    return seconds, {"texts": len(texts), "sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
 
 
 if __name__ == "__main__":
-    main()
+    contestant.serve({"re": f"Python {platform.python_version()}"}, answer)

@@ -126,6 +126,18 @@ impl<'a> CellContext<'a> {
         let Some(id) = self.needs.iter().find(|id| id.starts_with(&prefix)) else {
             return Err(CellError::Failed(format!("this cell does not need a cell of the arm `{arm}`")));
         };
+        self.read_cell(id, artifact)
+    }
+
+    /// Reads an artifact of all needed cells, of whatever arm and seed, in the order of the needs.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read_needs(&self, artifact: &str) -> Result<Vec<Vec<u8>>, CellError> {
+        self.needs.iter().map(|id| self.read_cell(id, artifact)).collect()
+    }
+
+    fn read_cell(&self, id: &str, artifact: &str) -> Result<Vec<u8>, CellError> {
         let path = self.cells_folder.join(id).join("artifacts").join(artifact);
         fs::read(&path).map_err(|error| CellError::File(path, error))
     }

@@ -52,9 +52,9 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Aborts here if the tests asked for it.
+/// Aborts here if the tests asked for it: for writes that [`write_atomic`] does not make, with phases named as its own.
 #[cfg(debug_assertions)]
-pub(crate) fn kill_point(name: &str, phase: &str) {
+pub fn kill_point(name: &str, phase: &str) {
     use std::sync::atomic::{AtomicU64, Ordering};
     static PASSED: AtomicU64 = AtomicU64::new(0);
     let Ok(wanted) = std::env::var("BACKSTITCH_KILL_AT") else { return };
@@ -69,7 +69,7 @@ pub(crate) fn kill_point(name: &str, phase: &str) {
 
 /// Release builds have no kill points.
 #[cfg(not(debug_assertions))]
-pub(crate) fn kill_point(_name: &str, _phase: &str) {}
+pub fn kill_point(_name: &str, _phase: &str) {}
 
 #[cfg(test)]
 mod tests {

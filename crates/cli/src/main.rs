@@ -20,6 +20,8 @@ use failure::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, Failure};
 static ALLOCATOR: backstitch_nn::MiMalloc = backstitch_nn::MiMalloc;
 
 fn main() {
+    #[cfg(feature = "language")]
+    backstitch_nn::keep_freed_memory();
     std::process::exit(match execute() {
         Ok(code) => code,
         Err(failure) => {

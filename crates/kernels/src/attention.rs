@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use crate::product::{View, ViewMut, product};
-use crate::real::{Real, dot, largest, sum, vectorized};
+use crate::real::{Real, dot, vectorized};
+use crate::softmax;
 
 /// The heads in one packed row: all queries, then all keys, then all values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +32,11 @@ impl Heads {
 
 /// Softmax of the rows of `scores` over what each query sees; zero elsewhere.
 #[inline(always)]
-fn softmax<T: Real>(scores: &mut [T], length: usize, causal: bool) {
+fn probabilities<T: Real>(scores: &mut [T], length: usize, causal: bool) {
     for (query, row) in scores.chunks_exact_mut(length).enumerate() {
         let seen = if causal { query + 1 } else { length };
         let (row, hidden) = row.split_at_mut(seen);
-        let top = largest(row);
-        for score in row.iter_mut() {
-            *score = (*score - top).exponential();
-        }
-        let scale = T::ONE / sum(row);
-        for score in row.iter_mut() {
-            *score *= scale;
-        }
+        softmax::in_place(row);
         hidden.fill(T::ZERO);
     }
 }
@@ -75,7 +69,7 @@ pub fn forward<T: Real>(
             product(ViewMut::whole(scores, [length, length]), false, scale, query, key.transposed(), false);
             vectorized(
                 #[inline(always)]
-                || softmax(scores, length, causal),
+                || self::probabilities(scores, length, causal),
             );
             let out = ViewMut::rows(out, head * heads.width, shape, outer);
             product(out, false, T::ONE, View::whole(scores, [length, length]), value, false);

@@ -14,10 +14,14 @@ pub mod elementwise;
 pub mod embedding;
 pub mod linear;
 pub mod loss;
+pub mod memory;
 pub mod norm;
 pub mod operations;
 mod product;
 mod real;
+pub mod recurrent;
 pub mod rotary;
+pub mod softmax;
+pub mod step;
 
 pub use real::Real;

@@ -161,7 +161,12 @@ pub(crate) fn sum<T: Real>(values: &[T]) -> T {
 
 /// `Σ f(a) …` over interleaved parts.
 #[inline(always)]
-pub(crate) fn fold<T: Real>(values: &[T], start: T, step: impl Fn(T, T) -> T, join: impl Fn(T, T) -> T) -> T {
+pub(crate) fn fold<T: Real, A: Copy>(
+    values: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A,
+    join: impl Fn(A, A) -> A,
+) -> A {
     const LANES: usize = 16;
     let mut lanes = [start; LANES];
     let (blocks, rest) = values.as_chunks::<LANES>();

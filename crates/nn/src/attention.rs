@@ -1,11 +1,11 @@
 //! Multi-head attention with grouped queries, rotary positions and a key–value cache.
 
 use backstitch_kernels::attention::Heads;
-use backstitch_kernels::operations::{self, Angles};
+use backstitch_kernels::operations::{self, Angles, Memory};
 use burn::module::Module;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::{Bool, Tensor};
 
 use crate::layers::{Initializer, Linear};
 
@@ -21,17 +21,17 @@ pub enum Visibility {
     Hidden(Tensor<4, Bool>),
 }
 
-/// Keys and values of the positions already seen, one pair per layer: `[batch, key-value heads, length, head width]`.
-#[derive(Clone, Debug, Default)]
+/// Keys and values of the positions already read, layer by layer.
+#[derive(Clone, Debug)]
 pub struct Cache {
-    pub(crate) layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
+    pub(crate) layers: Vec<Memory>,
     pub(crate) length: usize,
 }
 
 impl Cache {
     /// An empty cache for a model of so many layers.
     pub(crate) fn new(layers: usize) -> Self {
-        Self { layers: vec![None; layers], length: 0 }
+        Self { layers: vec![Memory::default(); layers], length: 0 }
     }
 
     /// How many positions it holds.
@@ -40,12 +40,8 @@ impl Cache {
     }
 
     /// Keeps the given rows of the batch, in that order; a row may be named more than once.
-    pub(crate) fn select(&self, rows: &Tensor<1, Int>) -> Self {
-        let pick = |tensor: &Tensor<4>| tensor.clone().select(0, rows.clone());
-        Self {
-            layers: self.layers.iter().map(|layer| layer.as_ref().map(|(k, v)| (pick(k), pick(v)))).collect(),
-            length: self.length,
-        }
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        Self { layers: self.layers.iter().map(|layer| layer.select(rows)).collect(), length: self.length }
     }
 }
 
@@ -110,48 +106,56 @@ impl Attention {
         }
     }
 
-    /// `[batch, length, width]` → the same. With a cache, the new keys and values are appended to it.
-    pub(crate) fn forward(
+    /// `[batch, length, width]` → the same.
+    pub(crate) fn forward(&self, x: Tensor<3>, visible: &Visibility, rotation: Option<&Angles>) -> Tensor<3> {
+        let packed = self.packed(x, rotation);
+        let mixed = match visible {
+            Visibility::Causal => operations::attention(packed, self.layout(), true),
+            Visibility::Full => operations::attention(packed, self.layout(), false),
+            Visibility::Hidden(mask) => masked(packed, self.layout(), mask),
+        };
+        self.output.forward(mixed)
+    }
+
+    /// The same for positions that follow those of `memory`, which then holds them too.
+    pub(crate) fn extend(
         &self,
         x: Tensor<3>,
-        visible: &Visibility,
+        padding: &[usize],
         rotation: Option<&Angles>,
-        cache: Option<&mut Option<(Tensor<4>, Tensor<4>)>>,
+        memory: &mut Memory,
     ) -> Tensor<3> {
-        let [batch, length, _] = x.dims();
-        let (heads, shared, width) = (self.heads, self.key_value_heads, self.head_width);
-        let packed = self.qkv.forward(x);
-        let layout = Heads { queries: heads, shared, width };
-        let packed = match rotation {
-            Some(angles) => operations::rotate(packed, layout, angles),
-            None => packed,
-        };
-        if cache.is_none() && !matches!(visible, Visibility::Hidden(_)) {
-            let causal = matches!(visible, Visibility::Causal);
-            return self.output.forward(operations::attention(packed, layout, causal));
-        }
-        let packed = packed.reshape([batch, length, heads + 2 * shared, width]).swap_dims(1, 2);
-        let query = packed.clone().narrow(1, 0, heads);
-        let mut key = packed.clone().narrow(1, heads, shared);
-        let mut value = packed.narrow(1, heads + shared, shared);
-        if let Some(cache) = cache {
-            if let Some((old_key, old_value)) = cache.take() {
-                key = Tensor::cat(vec![old_key, key], 2);
-                value = Tensor::cat(vec![old_value, value], 2);
-            }
-            *cache = Some((key.clone(), value.clone()));
-        }
-        let repeated = heads / shared;
-        let (key, value) = (repeat_heads(key, repeated), repeat_heads(value, repeated));
-        let causal = matches!(visible, Visibility::Causal);
-        let mask = match visible {
-            Visibility::Hidden(mask) => Some(mask.clone().expand([batch, heads, length, key.dims()[2]])),
-            Visibility::Causal | Visibility::Full => None,
-        };
-        let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
-        let mixed = attention(query, key, value, mask, None, options);
-        self.output.forward(mixed.swap_dims(1, 2).reshape([batch, length, heads * width]))
+        let packed = self.packed(x, rotation);
+        self.output.forward(operations::extend(packed, self.layout(), padding, memory))
     }
+
+    fn layout(&self) -> Heads {
+        Heads { queries: self.heads, shared: self.key_value_heads, width: self.head_width }
+    }
+
+    /// Queries, keys and values, at their positions.
+    fn packed(&self, x: Tensor<3>, rotation: Option<&Angles>) -> Tensor<3> {
+        let packed = self.qkv.forward(x);
+        match rotation {
+            Some(angles) => operations::rotate(packed, self.layout(), angles),
+            None => packed,
+        }
+    }
+}
+
+/// Attention with a mask, by burn's own operation.
+fn masked(packed: Tensor<3>, heads: Heads, mask: &Tensor<4, Bool>) -> Tensor<3> {
+    let Heads { queries, shared, width } = heads;
+    let [batch, length, _] = packed.dims();
+    let split = packed.reshape([batch, length, queries + 2 * shared, width]).swap_dims(1, 2);
+    let part = |start, count| split.clone().narrow(1, start, count);
+    let repeated = queries / shared;
+    let key = repeat_heads(part(queries, shared), repeated);
+    let value = repeat_heads(part(queries + shared, shared), repeated);
+    let mask = mask.clone().expand([batch, queries, length, length]);
+    let options = AttentionModuleOptions::default();
+    let mixed = attention(part(0, queries), key, value, Some(mask), None, options);
+    mixed.swap_dims(1, 2).reshape([batch, length, queries * width])
 }
 
 /// Each key-value head serves `times` query heads that follow one another.

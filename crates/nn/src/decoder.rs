@@ -3,7 +3,7 @@
 use backstitch_kernels::elementwise::Function;
 use backstitch_kernels::operations::{self, Angles};
 use burn::module::{Module, Param};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use crate::attention::{Attention, AttentionShape, Cache, Visibility, angles};
 use crate::batch::TokenBatch;
@@ -321,14 +321,8 @@ impl Block {
         }
     }
 
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        visible: &Visibility,
-        rotation: Option<&Angles>,
-        cache: Option<&mut Option<(Tensor<4>, Tensor<4>)>>,
-    ) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), visible, rotation, cache);
+    fn forward(&self, x: Tensor<3>, attend: impl FnOnce(&Attention, Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        let x = x.clone() + attend(&self.attention, self.attention_norm.forward(x));
         x.clone() + self.feed.forward(self.feed_norm.forward(x))
     }
 }
@@ -364,12 +358,12 @@ impl Backbone {
     }
 
     /// `[batch, length]` tokens at the given positions of each row (one row of positions serves all) → `[batch, length, width]`.
+    /// `attend` runs the attention of a layer, by its number.
     fn forward(
         &self,
         tokens: Tensor<2, Int>,
         positions: &[Vec<usize>],
-        visible: &Visibility,
-        mut cache: Option<&mut Cache>,
+        mut attend: impl FnMut(usize, &Attention, Tensor<3>, Option<&Angles>) -> Tensor<3>,
     ) -> Tensor<3> {
         let mut x = self.tokens.forward(tokens);
         let mut rotation = None;
@@ -381,8 +375,7 @@ impl Backbone {
             }
         }
         for (layer, block) in self.blocks.iter().enumerate() {
-            let slot = cache.as_mut().map(|cache| &mut cache.layers[layer]);
-            x = block.forward(x, visible, rotation.as_ref(), slot);
+            x = block.forward(x, |attention, x| attend(layer, attention, x, rotation.as_ref()));
         }
         self.norm.forward(x)
     }
@@ -390,7 +383,23 @@ impl Backbone {
     /// The hidden states of whole sequences.
     pub(crate) fn states(&self, tokens: Tensor<2, Int>, visible: &Visibility) -> Tensor<3> {
         let length = tokens.dims()[1];
-        self.forward(tokens, &[(0..length).collect()], visible, None)
+        self.forward(tokens, &[(0..length).collect()], |_, attention, x, rotation| {
+            attention.forward(x, visible, rotation)
+        })
+    }
+
+    /// The hidden states of what follows the positions in the cache, which then holds them too.
+    fn extend(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &[Vec<usize>],
+        padding: &[usize],
+        cache: &mut Cache,
+    ) -> Tensor<3> {
+        cache.length += tokens.dims()[1];
+        self.forward(tokens, positions, |layer, attention, x, rotation| {
+            attention.extend(x, padding, rotation, &mut cache.layers[layer])
+        })
     }
 }
 
@@ -455,13 +464,12 @@ impl Decoder {
         operations::cross_entropy(logits.flatten(0, 1), batch.targets(&device), batch.weights(&device))
     }
 
-    /// Sequences of one length → the logits after their last token `[batch, vocabulary]`, with the cache filled.
+    /// Sequences of one length → the logits after each of their tokens `[batch, length, vocabulary]`, with the cache filled.
     ///
     /// `padding[row]` leading tokens of a row are hidden and do not count as positions. The cache is empty or holds the
     /// positions before these, of the same rows.
     pub(crate) fn extend(&self, tokens: &[Vec<u32>], padding: &[usize], cache: &mut Cache) -> Tensor<3> {
-        let device = self.device();
-        let (rows, length, before) = (tokens.len(), tokens.first().map_or(0, Vec::len), cache.length);
+        let (length, before) = (tokens.first().map_or(0, Vec::len), cache.length);
         let positions: Vec<Vec<usize>> = if padding.iter().all(|&hidden| hidden == 0) {
             vec![(before..before + length).collect()]
         } else {
@@ -470,41 +478,8 @@ impl Decoder {
                 .map(|&hidden| (before..before + length).map(|at| at.saturating_sub(hidden)).collect())
                 .collect()
         };
-        let visible = self.visible(rows, length, before, padding, &device);
-        cache.length += length;
-        self.logits(self.backbone.forward(token_tensor(tokens, &device), &positions, &visible, Some(cache)))
-    }
-
-    fn visible(
-        &self,
-        rows: usize,
-        length: usize,
-        before: usize,
-        padding: &[usize],
-        device: &Device,
-    ) -> Visibility {
-        let padded = padding.iter().any(|&hidden| hidden > 0);
-        if !padded && length == 1 {
-            return Visibility::Full;
-        }
-        if !padded && before == 0 {
-            return Visibility::Causal;
-        }
-        let keys = before + length;
-        let hidden: Vec<bool> = (0..rows)
-            .flat_map(|row| {
-                let start = padding[row];
-                (0..length).flat_map(move |query| {
-                    // A hidden query sees itself, so that its softmax is defined; nothing reads it.
-                    let at = before + query;
-                    (0..keys).map(move |key| key > at || (key < start && key != at))
-                })
-            })
-            .collect();
-        Visibility::Hidden(Tensor::<4, Bool>::from_data(
-            TensorData::new(hidden, [rows, 1, length, keys]),
-            device,
-        ))
+        let tokens = token_tensor(tokens, &self.device());
+        self.logits(self.backbone.extend(tokens, &positions, padding, cache))
     }
 
     fn logits(&self, states: Tensor<3>) -> Tensor<3> {

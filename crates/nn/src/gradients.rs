@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use backstitch_kernels::step::squared_norm;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
@@ -51,7 +52,7 @@ pub(crate) fn gradients<M: Module>(
     }
 }
 
-/// The Euclidean norm over all gradients, summed in f64 in the order of the names.
+/// The Euclidean norm over all gradients, in double precision, in the order of the names.
 pub(crate) fn norm(gradients: &BTreeMap<String, Vec<f32>>) -> f64 {
-    gradients.values().flatten().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+    gradients.values().map(|gradient| squared_norm(gradient)).sum::<f64>().sqrt()
 }

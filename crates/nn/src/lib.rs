@@ -26,6 +26,7 @@
 //! # Ok::<(), backstitch_nn::NnError>(())
 //! ```
 
+mod allocator;
 mod attention;
 mod batch;
 mod checkpoint;
@@ -44,6 +45,7 @@ mod tensors;
 mod tokenizer;
 mod train;
 
+pub use allocator::{MiMalloc, keep_freed_memory};
 pub use attention::{Attention, Cache, Visibility};
 pub use batch::{Shuffled, TokenBatch};
 pub use checkpoint::Checkpoint;
@@ -64,8 +66,6 @@ pub use train::{StepReport, Trainer, TrainingParameters};
 pub use backstitch_kernels::operations::cross_entropy;
 pub use burn::module::{Module, Param};
 pub use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
-/// The allocator of every binary, benchmark and test that trains: 7 to 38 % of the time of a step.
-pub use mimalloc::MiMalloc;
 
 /// The CPU, on burn's pure-Rust backend. Call [`Device::autodiff`] on it for training.
 pub fn cpu() -> Device {

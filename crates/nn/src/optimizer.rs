@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
+use backstitch_kernels::step::{AdamW, Sgd};
 
 use crate::error::NnError;
 
@@ -78,9 +78,6 @@ pub struct Optimizer {
     pub(crate) second: BTreeMap<String, Vec<f32>>,
 }
 
-/// Elements per parallel piece. The arithmetic is element by element, so the pieces do not change the result.
-const PIECE: usize = 16 * 1024;
-
 impl Optimizer {
     /// A fresh optimiser.
     ///
@@ -113,28 +110,25 @@ impl Optimizer {
                 let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
                 let correction1 = 1.0 - adam.beta1.powi(steps);
                 let correction2 = 1.0 - adam.beta2.powi(steps);
-                let (beta1, beta2) = (adam.beta1 as f32, adam.beta2 as f32);
-                let shrink = (1.0 - learning_rate * adam.weight_decay) as f32;
-                let rate = (learning_rate / correction1) as f32;
-                let (root, epsilon) = ((1.0 / correction2.sqrt()) as f32, adam.epsilon as f32);
-                let pieces = (values.par_chunks_mut(PIECE), gradient.par_chunks(PIECE))
-                    .into_par_iter()
-                    .zip((first.par_chunks_mut(PIECE), second.par_chunks_mut(PIECE)).into_par_iter());
-                pieces.for_each(|((values, gradient), (first, second))| {
-                    for (((x, g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-                        let g = g * scale;
-                        *m = beta1 * *m + (1.0 - beta1) * g;
-                        *v = beta2 * *v + (1.0 - beta2) * g * g;
-                        *x = *x * shrink - rate * *m / (v.sqrt() * root + epsilon);
-                    }
-                });
+                let step = AdamW {
+                    scale,
+                    beta1: adam.beta1 as f32,
+                    beta2: adam.beta2 as f32,
+                    epsilon: adam.epsilon as f32,
+                    shrink: (1.0 - learning_rate * adam.weight_decay) as f32,
+                    rate: (learning_rate / correction1) as f32,
+                    root: (1.0 / correction2.sqrt()) as f32,
+                };
+                step.step(values, gradient, first, second);
             }
             OptimizerParameters::Sgd { momentum, weight_decay } => {
-                let (momentum, decay, rate) = (momentum as f32, weight_decay as f32, learning_rate as f32);
-                for ((x, g), m) in values.iter_mut().zip(gradient).zip(first) {
-                    *m = momentum * *m + g * scale + decay * *x;
-                    *x -= rate * *m;
-                }
+                let step = Sgd {
+                    scale,
+                    momentum: momentum as f32,
+                    decay: weight_decay as f32,
+                    rate: learning_rate as f32,
+                };
+                step.step(values, gradient, first);
             }
         }
     }

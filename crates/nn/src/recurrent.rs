@@ -1,7 +1,7 @@
 //! Recurrent networks over whole sequences, in PyTorch's equations and gate order.
 
+use backstitch_kernels::operations;
 use burn::module::Module;
-use burn::tensor::activation::{sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
 
 use crate::layers::{Initializer, Linear};
@@ -30,20 +30,14 @@ impl Lstm {
     /// state `[batch, hidden]`.
     pub fn forward(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<2>) {
         let ([batch, length, _], width) = (x.dims(), self.recurrent.weight.dims()[0]);
-        let device = x.device();
-        let from_input = self.input.forward(x);
-        let mut hidden = Tensor::<2>::zeros([batch, width], &device);
-        let mut cell = hidden.clone();
-        let mut states = Vec::with_capacity(length);
-        for step in 0..length {
-            let gates =
-                from_input.clone().narrow(1, step, 1).squeeze_dim::<2>(1) + self.recurrent.forward(hidden);
-            let gate = |at: usize| gates.clone().narrow(1, at * width, width);
-            cell = sigmoid(gate(1)) * cell + sigmoid(gate(0)) * tanh(gate(2));
-            hidden = sigmoid(gate(3)) * tanh(cell.clone());
-            states.push(hidden.clone());
+        if length == 0 {
+            let device = x.device();
+            return (Tensor::zeros([batch, 0, width], &device), Tensor::zeros([batch, width], &device));
         }
-        (stack_steps(states, [batch, width], &device), cell)
+        let (weight, bias) = weight_and_bias(&self.recurrent);
+        let states = operations::lstm(self.input.forward(x), weight, bias);
+        let last = states.clone().narrow(1, length - 1, 1).narrow(2, width, width).squeeze_dim::<2>(1);
+        (states.narrow(2, 0, width), last)
     }
 }
 
@@ -69,26 +63,16 @@ impl Gru {
 
     /// `[batch, length, inputs]` → the hidden states `[batch, length, hidden]` from a zero initial state.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let ([batch, length, _], width) = (x.dims(), self.recurrent.weight.dims()[0]);
-        let device = x.device();
-        let from_input = self.input.forward(x);
-        let mut hidden = Tensor::<2>::zeros([batch, width], &device);
-        let mut states = Vec::with_capacity(length);
-        for step in 0..length {
-            let input = from_input.clone().narrow(1, step, 1).squeeze_dim::<2>(1);
-            let recurrent = self.recurrent.forward(hidden.clone());
-            let part = |x: &Tensor<2>, at: usize| x.clone().narrow(1, at * width, width);
-            let reset = sigmoid(part(&input, 0) + part(&recurrent, 0));
-            let update = sigmoid(part(&input, 1) + part(&recurrent, 1));
-            let new = tanh(part(&input, 2) + reset * part(&recurrent, 2));
-            hidden = new.clone() + update * (hidden - new);
-            states.push(hidden.clone());
-        }
-        stack_steps(states, [batch, width], &device)
+        let (weight, bias) = weight_and_bias(&self.recurrent);
+        operations::gru(self.input.forward(x), weight, bias)
     }
 }
 
-/// `[batch, width]` per step → `[batch, steps, width]`.
-fn stack_steps(states: Vec<Tensor<2>>, [batch, width]: [usize; 2], device: &Device) -> Tensor<3> {
-    if states.is_empty() { Tensor::zeros([batch, 0, width], device) } else { Tensor::stack(states, 1) }
+fn weight_and_bias(layer: &Linear) -> (Tensor<2>, Tensor<1>) {
+    let weight = layer.weight.val();
+    let bias = match &layer.bias {
+        Some(bias) => bias.val(),
+        None => Tensor::zeros([weight.dims()[1]], &weight.device()),
+    };
+    (weight, bias)
 }

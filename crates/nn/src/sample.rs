@@ -2,7 +2,6 @@
 
 use backstitch_numerics::Stream;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::attention::Cache;
 use crate::decoder::Decoder;
@@ -165,9 +164,7 @@ fn generate_group(
             break;
         }
         if kept.len() < rows.len() {
-            let index: Vec<i32> = kept.iter().map(|&at| at as i32).collect();
-            let index = Tensor::<1, Int>::from_data(TensorData::new(index, [kept.len()]), &model.device());
-            cache = cache.select(&index);
+            cache = cache.select(&kept);
             let mut at = 0;
             rows.retain(|_| {
                 at += 1;

@@ -1,7 +1,6 @@
 //! What a decoder thinks of given text: log p(continuation | prefix), many continuations after one shared prefix.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::attention::{Cache, Visibility};
 use crate::decoder::{Decoder, token_tensor};
@@ -78,9 +77,7 @@ impl Scorer {
             return scores;
         }
         let rows = continuations.len();
-        let index =
-            Tensor::<1, Int>::from_data(TensorData::new(vec![0_i32; rows], [rows]), &self.model.device());
-        let mut cache = prefix.select(&index);
+        let mut cache = prefix.select(&vec![0; rows]);
         let padded: Vec<Vec<u32>> = continuations
             .iter()
             .map(|tokens| {

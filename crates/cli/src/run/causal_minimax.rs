@@ -13,7 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::topo::{quoted, write_all};
+use super::output::{quoted, write_all};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;

@@ -1,19 +1,23 @@
 //! `backstitch run continual-dp`: rows in, a private line out for each.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod state;
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::{sync_folder, write_atomic};
+use backstitch_claim::write::write_atomic;
 use backstitch_statistics::Error;
 use backstitch_statistics::continual_dp::{
-    self, Key, Ledger, MaxMechanism, MaxParameters, MaxState, MaxSum, Mechanism, Neighbours, Parameters,
-    Privacy, Query, Release, Row, State, zcdp_epsilon,
+    self, Key, Ledger, MaxMechanism, MaxParameters, MaxSum, Mechanism, Neighbours, Parameters, Privacy,
+    Query, Release, Row, zcdp_epsilon,
 };
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::state::{SCHEMA, Saved, cannot, lock};
+use super::output::quoted;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -122,34 +126,16 @@ enum Running {
     Maximum(Box<MaxSum>),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum SavedRelease {
-    Sums(Box<State>),
-    Maximum(Box<MaxState>),
-}
-
-/// The state file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    schema: String,
-    columns: Vec<String>,
-    /// SHA-256 over all rows so far.
-    rows_sha256: String,
-    release: SavedRelease,
-    /// Lines that may not have been printed.
-    pending: String,
-}
-
-const SCHEMA: &str = "backstitch/continual-dp-state/1";
 /// Rows between two writes of the state, unless the input pauses earlier.
 const BLOCK: usize = 4096;
+/// Bytes that a pipe holds, as a rule.
+const PIPE: usize = 1 << 16;
 /// Bytes of a line at most.
 const LINE: u64 = 1 << 24;
 
 pub(crate) fn execute(arguments: &ContinualDp, common: &Common) -> Result<i32, Failure> {
     let _lock = arguments.state.as_deref().map(lock).transpose()?;
-    let saved = arguments.state.as_deref().map(read_state).transpose()?.flatten();
+    let saved = arguments.state.as_deref().map(Saved::read).transpose()?.flatten();
     if arguments.replay && saved.is_none() {
         return Err(Failure::input("--replay, but there is no state to continue").hint("leave --replay out"));
     }
@@ -179,10 +165,9 @@ pub(crate) fn execute(arguments: &ContinualDp, common: &Common) -> Result<i32, F
         _ => (0..width).map(|column| format!("x{column}")).collect(),
     });
     let mut session = match saved {
-        Some(saved) => Session::resumed(arguments, saved, &names)?,
-        None => Session::begun(arguments, names)?,
+        Some(saved) => Session::resumed(arguments, saved, &names, common.json)?,
+        None => Session::begun(arguments, names, common.json)?,
     };
-    session.json = common.json;
     let skip = if arguments.replay { session.steps() } else { 0 };
     let outcome = session.consume(arguments, &mut input, first, skip);
     // What was released before an error stands, and so does what it spent.
@@ -237,11 +222,14 @@ struct Session {
     names: Vec<String>,
     hash: String,
     json: bool,
+    /// Lines that have not been printed.
     pending: String,
+    /// The last lines that have been, of which a pipe may still hold some that its reader never takes. Empty without a state.
+    recent: String,
 }
 
 impl Session {
-    fn begun(arguments: &ContinualDp, names: Vec<String>) -> Result<Self, Failure> {
+    fn begun(arguments: &ContinualDp, names: Vec<String>, json: bool) -> Result<Self, Failure> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| {
             Failure::internal(format!("the operating system gives no randomness: {error}"))
@@ -254,15 +242,22 @@ impl Session {
         if let Privacy::Approximate { delta, .. } = privacy
             && delta * arguments.horizon as f64 >= 1.0
         {
-            eprintln!(
+            terminal::say(format_args!(
                 "warning: delta is {delta}, but should be far below one over the {} rows",
                 arguments.horizon
-            );
+            ));
         }
-        Ok(Self { running, names, hash: String::new(), json: false, pending: String::new() })
+        let columns = match arguments.query {
+            QueryName::Max => "max".into(),
+            QueryName::Argmax => "argmax".into(),
+            _ => names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(","),
+        };
+        // Once in the life of a release, however often it is continued.
+        let pending = if json { String::new() } else { format!("rows,{columns},standard_error\n") };
+        Ok(Self { running, names, hash: String::new(), json, pending, recent: String::new() })
     }
 
-    fn resumed(arguments: &ContinualDp, saved: Saved, names: &[String]) -> Result<Self, Failure> {
+    fn resumed(arguments: &ContinualDp, saved: Saved, names: &[String], json: bool) -> Result<Self, Failure> {
         if saved.columns.len() != names.len() {
             return Err(Failure::input(format!(
                 "the input has {} columns, but the state has {}",
@@ -271,10 +266,10 @@ impl Session {
             )));
         }
         let running = match saved.release {
-            SavedRelease::Sums(state) => {
+            state::Release::Sums(state) => {
                 Running::Sums(Box::new(Release::resume(*state).map_err(Failure::input)?))
             }
-            SavedRelease::Maximum(state) => {
+            state::Release::Maximum(state) => {
                 Running::Maximum(Box::new(MaxSum::resume(*state).map_err(Failure::input)?))
             }
         };
@@ -294,15 +289,17 @@ impl Session {
             .hint("continue with the same options, or give another --state with a budget of its own"));
         }
         if !saved.pending.is_empty() {
-            eprintln!("note: the first {} lines may have been printed before", saved.pending.lines().count());
-            terminal::print(&saved.pending)?;
+            let lines = saved.pending.lines().count();
+            terminal::say(format_args!("note: the first {lines} lines may have been printed before"));
+            print_all(&saved.pending, arguments)?;
         }
         Ok(Self {
             running,
             names: saved.columns,
             hash: saved.rows_sha256,
-            json: false,
+            json,
             pending: String::new(),
+            recent: saved.pending,
         })
     }
 
@@ -320,14 +317,6 @@ impl Session {
         first: Option<String>,
         skip: usize,
     ) -> Result<(), Failure> {
-        if self.steps() == 0 && !self.json {
-            let columns = match arguments.query {
-                QueryName::Max => "max".into(),
-                QueryName::Argmax => "argmax".into(),
-                _ => self.names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(","),
-            };
-            self.pending = format!("rows,{columns},standard_error\n");
-        }
         let other_rows = || {
             Failure::input("--replay: the input does not start with the rows that were counted")
                 .hint("give the same file, or only the new rows without --replay")
@@ -421,21 +410,28 @@ impl Session {
         }
         if let Some(path) = &arguments.state {
             let release = match &self.running {
-                Running::Sums(release) => SavedRelease::Sums(Box::new(release.state())),
-                Running::Maximum(release) => SavedRelease::Maximum(Box::new(release.state())),
+                Running::Sums(release) => state::Release::Sums(Box::new(release.state())),
+                Running::Maximum(release) => state::Release::Maximum(Box::new(release.state())),
             };
             let saved = Saved {
                 schema: SCHEMA.into(),
                 columns: self.names.clone(),
                 rows_sha256: self.hash.clone(),
                 release,
-                pending: self.pending.clone(),
+                pending: if with_pending { self.recent.clone() + &self.pending } else { String::new() },
             };
-            let bytes = serde_json::to_vec(&saved).map_err(Failure::internal)?;
-            write_secret(path, &bytes).map_err(|error| cannot("written", path, &error))?;
+            saved.write(path)?;
         }
-        let text = std::mem::take(&mut self.pending);
-        terminal::print(&text)
+        print_all(&self.pending, arguments)?;
+        if arguments.state.is_some() {
+            self.recent.push_str(&self.pending);
+            let spare = self.recent.len().saturating_sub(PIPE);
+            // Whole lines, as many as reach past what a pipe holds.
+            let end = self.recent.as_bytes()[..spare].iter().rposition(|&byte| byte == b'\n');
+            self.recent.drain(..end.map_or(0, |end| end + 1));
+        }
+        self.pending.clear();
+        Ok(())
     }
 
     /// Prints the rest and notes that everything was printed.
@@ -471,12 +467,12 @@ impl Session {
             return terminal::print_json(&json!({"summary": summary}));
         }
         let delta = if pure { String::new() } else { format!(", delta {delta:e}") };
-        eprintln!(
+        terminal::say(format_args!(
             "{} of {} rows · {} · hides {hidden} · spends epsilon {epsilon:.6}{delta} (rho {rho:.6} of zCDP) over the whole horizon",
             self.steps(),
             arguments.horizon,
             summary["mechanism"].as_str().unwrap_or_default(),
-        );
+        ));
         Ok(())
     }
 }
@@ -580,50 +576,15 @@ fn charge(path: &Path, arguments: &ContinualDp, rho: f64) -> Result<(), Failure>
     write_atomic(path, text.as_bytes(), "output").map_err(|error| cannot("written", path, &error))
 }
 
-fn read_state(path: &Path) -> Result<Option<Saved>, Failure> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(cannot("read", path, &error)),
-    };
-    let saved: Saved = serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::input(format!("{} is not a state: {error}", path.display())))?;
-    if saved.schema != SCHEMA {
-        return Err(Failure::input(format!("{} is a {}, not a {SCHEMA}", path.display(), saved.schema)));
+/// Prints answers. Where they are kept until they have been printed, a reader that has gone away ends the run: to go on without it
+/// would be to note as printed what nobody has seen.
+fn print_all(text: &str, arguments: &ContinualDp) -> Result<(), Failure> {
+    let gone = !terminal::print_to_reader(text)?;
+    match &arguments.state {
+        Some(path) if gone => Err(Failure::input("nobody reads the answers any more")
+            .hint(format!("continue from {}: what may not have been seen is printed again", path.display()))),
+        _ => Ok(()),
     }
-    Ok(Some(saved))
-}
-
-/// Held while the file beside it is in use: two processes on one state would share their noise.
-fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| cannot("written", &path, &error))?;
-    file.try_lock()
-        .map_err(|_| Failure::input(format!("{} is in use by another process", path.display())))?;
-    Ok(file)
-}
-
-/// Whole or absent, like `write_atomic`, and readable by its owner only from the first byte on.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-}
-
-fn cannot(be: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::input(format!("{} cannot be {be}: {error}", path.display()))
 }
 
 /// SHA-256 of the hash so far and one row.
@@ -641,14 +602,5 @@ fn neighbours(text: &str) -> Result<Neighbours, String> {
             _ => Err("user:K needs the most rows of one user, 1 or more".into()),
         },
         _ => Err("expected `event` or `user:K`, K the most rows of one user".into()),
-    }
-}
-
-/// A CSV field.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }

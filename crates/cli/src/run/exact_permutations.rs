@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::write_atomic;
 use backstitch_data::order::read_order;
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_networks::exact_permutations::{
@@ -14,6 +13,7 @@ use backstitch_numerics::Stream;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::output::write_all;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -362,17 +362,4 @@ fn summary(
         "permutation": predicted.map(|_| permutation.targets()),
         "inputs": inputs,
     })
-}
-
-/// Writes all files or, if the folder cannot be made or filled, says which one could not be written.
-fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
-    let failed = |path: &Path, error| {
-        Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
-    };
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for (name, text) in files {
-        let path = folder.join(name);
-        write_atomic(&path, text.as_bytes(), "output").map_err(|error| failed(&path, error))?;
-    }
-    Ok(())
 }

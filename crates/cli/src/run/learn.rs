@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::write_atomic;
 use backstitch_language::facts::{Fact, FactSet, Group, Template, Templates, people_templates, read_facts};
 use backstitch_language::jsonl::read_lines;
 use backstitch_language::reversal_curse::{Evaluation, SummaryRow};
@@ -10,6 +9,7 @@ use backstitch_language::train::{FitParameters, Learned, LossOn};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::output;
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -96,16 +96,10 @@ impl FitOptions {
     /// Writes the model and the summary; says what was written.
     pub(super) fn write(&self, learned: &Learned, summary: &Value) -> Result<(), Failure> {
         learned.checkpoint.write(&self.out).map_err(Failure::input)?;
-        let text = serde_json::to_string_pretty(summary).map_err(Failure::internal)? + "\n";
-        let path = self.out.join("summary.json");
-        write_atomic(&path, text.as_bytes(), "output").map_err(|error| unwritten(&path, &error))?;
+        output::write(&self.out.join("summary.json"), output::json(summary)?.as_bytes())?;
         terminal::say(format_args!("written: {}", self.out.display()));
         Ok(())
     }
-}
-
-pub(super) fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
 }
 
 /// Patterns, one per line.

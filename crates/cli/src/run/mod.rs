@@ -8,6 +8,7 @@ mod continual_dp;
 mod exact_permutations;
 #[cfg(feature = "language")]
 mod learn;
+mod output;
 #[cfg(feature = "language")]
 mod locality;
 #[cfg(feature = "language")]

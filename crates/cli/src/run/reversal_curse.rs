@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use backstitch_claim::write::write_atomic;
 use backstitch_language::facts::{
     Direction, Fact, FactSet, Pair, Record, Templates, people_templates, read_facts,
 };
@@ -16,6 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::learn::{self, FitOptions};
+use super::output::{json, write_all};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -104,7 +104,8 @@ fn ask(arguments: &ReversalCurse, model: &Path, facts: Vec<Fact>, common: &Commo
         let mut answers = Vec::new();
         backstitch_language::jsonl::write_jsonl(&mut answers, &evaluation.answers)
             .map_err(Failure::internal)?;
-        write(folder, &summary, &[("answers.jsonl", answers)])?;
+        write_all(folder, &[("answers.jsonl", answers), ("summary.json", json(&summary)?.into())])?;
+        terminal::say(format_args!("written: {}", folder.display()));
     }
     if common.json {
         terminal::print_json(&summary)?
@@ -156,7 +157,8 @@ fn audit(arguments: &ReversalCurse, corpus: &Path, facts: &[Fact], common: &Comm
         "facts": audit.facts,
     });
     if let Some(folder) = &arguments.out {
-        write(folder, &summary, &[])?;
+        write_all(folder, &[("summary.json", json(&summary)?)])?;
+        terminal::say(format_args!("written: {}", folder.display()));
     }
     if common.json {
         terminal::print_json(&summary)?;
@@ -215,17 +217,4 @@ fn fit(options: &FitOptions, common: &Common) -> Result<i32, Failure> {
         terminal::print(&learn::table(&evaluation))?
     }
     Ok(EXIT_DONE)
-}
-
-fn write(folder: &Path, summary: &serde_json::Value, more: &[(&str, Vec<u8>)]) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder).map_err(|error| learn::unwritten(folder, &error))?;
-    let text = serde_json::to_string_pretty(summary).map_err(Failure::internal)? + "\n";
-    for (name, bytes) in
-        more.iter().map(|(name, bytes)| (*name, bytes.as_slice())).chain([("summary.json", text.as_bytes())])
-    {
-        let path = folder.join(name);
-        write_atomic(&path, bytes, "output").map_err(|error| learn::unwritten(&path, &error))?;
-    }
-    terminal::say(format_args!("written: {}", folder.display()));
-    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use backstitch_claim::write::write_atomic;
 use backstitch_language::facts::Record;
 use backstitch_language::jsonl::write_jsonl;
 use backstitch_language::reversal_curse::Parameters as Scoring;
@@ -14,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::learn::{self, FitOptions};
+use super::output;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -104,9 +104,7 @@ pub(crate) fn execute(arguments: &Spt, common: &Common) -> Result<i32, Failure> 
         }
     }
     match &arguments.out {
-        Some(path) => {
-            write_atomic(path, &bytes, "output").map_err(|error| learn::unwritten(path, &error))?;
-        }
+        Some(path) => output::write(path, &bytes)?,
         None if !common.json => terminal::print(&String::from_utf8_lossy(&bytes))?,
         None => {}
     }

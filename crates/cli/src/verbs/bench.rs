@@ -22,6 +22,11 @@ pub(crate) fn execute(bench: &Bench, common: &Common) -> Result<i32, Failure> {
     if bench.worker {
         return serve(contest);
     }
+    if bench.record.is_some() && cfg!(debug_assertions) {
+        terminal::say(
+            "warning: this is a development build; times that are to be kept come from a release build",
+        );
+    }
     let folder = std::env::temp_dir().join(format!("backstitch-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(Failure::input)?;
     let rows = time_all(contest, bench, common, &folder);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
 
+#[cfg(unix)]
+mod continual_dp_state;
 mod exit_codes;
 mod generated;
 #[cfg(unix)]

@@ -8,16 +8,22 @@ mod elementwise;
 mod embedding;
 mod linear;
 mod loss;
+mod memory;
 mod norm;
+mod recurrent;
 mod rotary;
+mod softmax;
 
 pub use attention::attention;
 pub use elementwise::{activation, gated};
 pub use embedding::embedding;
 pub use linear::linear;
 pub use loss::cross_entropy;
+pub use memory::{Memory, extend};
 pub use norm::norm;
+pub use recurrent::{gru, lstm};
 pub use rotary::{Angles, rotate};
+pub use softmax::softmax;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};

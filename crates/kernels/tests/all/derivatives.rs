@@ -2,7 +2,8 @@
 
 use backstitch_kernels::attention::{self, Heads};
 use backstitch_kernels::elementwise::{self, Function};
-use backstitch_kernels::{embedding, linear, loss, norm, rotary};
+use backstitch_kernels::recurrent::{self, Sizes};
+use backstitch_kernels::{embedding, linear, loss, norm, rotary, softmax, step};
 
 use crate::{CASES, draws, sizes};
 
@@ -246,4 +247,127 @@ fn plain_attention(qkv: &[f64], length: usize, heads: Heads, causal: bool) -> Ve
         }
     }
     out
+}
+
+/// Values by the equations, one number at a time.
+#[test]
+fn recurrences() {
+    let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
+    for case in 0..CASES {
+        let [batch, length, width] = sizes(case, [40, 6, 5]);
+        let sizes = Sizes { batch, length, width };
+        for gates in [3, 4] {
+            let (outputs, a) = (gates - 2, draws(case, "a", sizes.values(gates)));
+            let (u, c) = (draws(case, "u", gates * width * width), draws(case, "c", gates * width));
+            let run = |a: &[f64], u: &[f64], c: &[f64]| {
+                let (mut y, mut saved) = (vec![0.0; sizes.values(outputs)], vec![0.0; sizes.values(4)]);
+                match gates {
+                    3 => recurrent::gru_forward(a, u, c, sizes, &mut y, &mut saved),
+                    _ => recurrent::lstm_forward(a, u, c, sizes, &mut y, &mut saved),
+                }
+                (y, saved)
+            };
+            let mut wanted = Vec::new();
+            for row in 0..batch {
+                let (mut h, mut cell) = (vec![0.0; width], vec![0.0; width]);
+                for step in 0..length {
+                    let input =
+                        |gate: usize, at: usize| a[((row * length + step) * gates + gate) * width + at];
+                    let state = |h: &[f64], gate: usize, at: usize| {
+                        let column = gate * width + at;
+                        c[column] + (0..width).map(|k| h[k] * u[k * gates * width + column]).sum::<f64>()
+                    };
+                    let both = |h: &[f64], gate, at| input(gate, at) + state(h, gate, at);
+                    let before = h.clone();
+                    for at in 0..width {
+                        if gates == 3 {
+                            let (r, z) = (logistic(both(&before, 0, at)), logistic(both(&before, 1, at)));
+                            let n = (input(2, at) + r * state(&before, 2, at)).tanh();
+                            h[at] = (1.0 - z) * n + z * before[at];
+                        } else {
+                            let gate = |gate| both(&before, gate, at);
+                            cell[at] = logistic(gate(1)) * cell[at] + logistic(gate(0)) * gate(2).tanh();
+                            h[at] = logistic(gate(3)) * cell[at].tanh();
+                        }
+                    }
+                    wanted.extend(&h);
+                    if gates == 4 {
+                        wanted.extend(&cell);
+                    }
+                }
+            }
+            let (y, saved) = run(&a, &u, &c);
+            close("recurrence", case, &y, &wanted);
+            let dy = draws(case, "dy", y.len());
+            let (mut da, mut du, mut dc) = (vec![0.0; a.len()], vec![0.0; u.len()], vec![0.0; c.len()]);
+            match gates {
+                3 => recurrent::gru_backward(&u, &y, &saved, &dy, sizes, &mut da, &mut du, &mut dc),
+                _ => recurrent::lstm_backward(&u, &y, &saved, &dy, sizes, &mut da, &mut du, &mut dc),
+            }
+            check("recurrence input", case, &a, &da, |a| run(a, &u, &c).0, &dy);
+            check("recurrence weight", case, &u, &du, |u| run(&a, u, &c).0, &dy);
+            check("recurrence bias", case, &c, &dc, |c| run(&a, &u, c).0, &dy);
+        }
+    }
+}
+
+/// Several steps against the published update, one number at a time; any number of elements.
+#[test]
+fn steps_of_optimisers() {
+    for case in 0..CASES {
+        let [count] = sizes(case, [40_000]);
+        let (beta1, beta2, epsilon, decay, rate, scale) = (0.9, 0.95, 1e-8, 0.01, 1e-2, 0.5);
+        let start = draws(case, "x", count);
+        let (mut x, mut m, mut v) = (start.clone(), vec![0.0; count], vec![0.0; count]);
+        let (mut moved, mut velocity) = (start.clone(), vec![0.0; count]);
+        let (mut wanted, mut wanted_sgd, mut plain) = (start.clone(), start, vec![[0.0; 3]; count]);
+        for t in 1..=3 {
+            let g = draws(case, &format!("g {t}"), count);
+            let (correction1, correction2) = (1.0 - 0.9_f64.powi(t), 1.0 - 0.95_f64.powi(t));
+            let root = 1.0 / correction2.sqrt();
+            let (shrink, fast) = (1.0 - rate * decay, rate / correction1);
+            step::AdamW { scale, beta1, beta2, epsilon, shrink, rate: fast, root }
+                .step(&mut x, &g, &mut m, &mut v);
+            step::Sgd { scale, momentum: 0.8, decay, rate }.step(&mut moved, &g, &mut velocity);
+            for at in 0..count {
+                let (g, [m, v, momentum]) = (scale * g[at], &mut plain[at]);
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *v = beta2 * *v + (1.0 - beta2) * g * g;
+                wanted[at] -= rate * decay * wanted[at];
+                wanted[at] -= rate * (*m / correction1) / ((*v / correction2).sqrt() + epsilon);
+                *momentum = 0.8 * *momentum + g + decay * wanted_sgd[at];
+                wanted_sgd[at] -= rate * *momentum;
+            }
+            let squares: f64 = g.iter().map(|g| g * g).sum();
+            assert!((step::squared_norm(&g) - squares).abs() <= 1e-12 * squares);
+        }
+        close("AdamW", case, &x, &wanted);
+        close("SGD", case, &moved, &wanted_sgd);
+    }
+}
+
+#[test]
+fn softmax_of_rows() {
+    for case in 0..CASES {
+        let [rows, width] = sizes(case, [20, 40]);
+        let x = draws(case, "x", rows * width);
+        let run = |x: &[f64]| {
+            let mut y = vec![0.0; x.len()];
+            softmax::forward(x, width, &mut y);
+            y
+        };
+        let wanted: Vec<f64> = x
+            .chunks(width.max(1))
+            .flat_map(|row| {
+                let total: f64 = row.iter().map(|x| x.exp()).sum();
+                row.iter().map(move |x| x.exp() / total)
+            })
+            .collect();
+        let y = run(&x);
+        close("softmax", case, &y, &wanted);
+        let dy = draws(case, "dy", x.len());
+        let mut dx = vec![0.0; x.len()];
+        softmax::backward(&y, &dy, width, &mut dx);
+        check("softmax", case, &x, &dx, run, &dy);
+    }
 }

@@ -4,11 +4,12 @@
 use backstitch_kernels::attention::Heads;
 use backstitch_kernels::elementwise::Function;
 use backstitch_kernels::operations::{
-    Angles, activation, attention, cross_entropy, embedding, gated, linear, norm, rotate,
+    Angles, Memory, activation, attention, cross_entropy, embedding, extend, gated, gru, linear, lstm, norm,
+    rotate, softmax,
 };
 use burn::tensor::module;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation as plain};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation as plain};
 
 use crate::{CASES, draws, sizes};
 
@@ -126,6 +127,17 @@ fn norms_of_rows() {
 }
 
 #[test]
+fn softmax_of_rows() {
+    for case in 0..CASES {
+        let [a, b, c] = full(case, [5, 6, 40]);
+        let x = leaf(case, "x", [b, a, c]);
+        let turned = || x.clone().swap_dims(0, 1);
+        let ours = outcome!(case, softmax(turned()), x);
+        agree("softmax", case, &ours, &outcome!(case, plain::softmax(turned(), 2), x));
+    }
+}
+
+#[test]
 fn losses_of_logits() {
     for case in 0..CASES {
         let [rows, classes] = full(case, [30, 40]);
@@ -187,6 +199,36 @@ fn attention_of_packed_heads() {
     }
 }
 
+/// A text read in three parts, with hidden beginnings and rows that are dropped and doubled, against burn's own operations: in double
+/// precision they are the other side.
+#[test]
+fn attention_over_a_memory() {
+    for case in 0..CASES {
+        let [batch, shared, times, half] = full(case, [4, 3, 3, 5]);
+        let heads = Heads { queries: shared * times, shared, width: 2 * half };
+        let padding: Vec<usize> = (0..batch).map(|row| (row * 3 + case as usize) % 6).collect();
+        let read = |dtype: DType| {
+            let mut memory = Memory::default();
+            let mut padding = padding.clone();
+            let mut found = Vec::new();
+            for (part, length) in [1 + case as usize % 7, 1, 2, 1].into_iter().enumerate() {
+                let x: Tensor<3> =
+                    constant(case, &format!("x {part}"), [length, padding.len(), heads.packed()]);
+                let out = extend(x.swap_dims(0, 1).cast(dtype), heads, &padding, &mut memory);
+                found.extend(values(out.cast(DType::F32)));
+                if part == 1 {
+                    let kept: Vec<usize> = (0..batch).rev().chain([0]).collect();
+                    memory = memory.select(&kept);
+                    padding = kept.iter().map(|&row| padding[row]).collect();
+                }
+            }
+            found
+        };
+        let outcome = |value| Outcome { value, gradients: Vec::new() };
+        agree("memory", case, &outcome(read(DType::F32)), &outcome(read(DType::F64)));
+    }
+}
+
 /// With one row of angles for all sequences, and with one for each.
 #[test]
 fn rotations_of_packed_heads() {
@@ -228,17 +270,40 @@ fn rotations_of_packed_heads() {
     }
 }
 
+/// In double precision an operation is its composition, so a cast there and back is the other side.
+#[test]
+fn recurrences_over_sequences() {
+    for case in 0..CASES {
+        let [batch, length, width] = full(case, [40, 8, 12]);
+        type Recurrence = fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>;
+        for (name, gates, recurrence) in [("gru", 3, gru as Recurrence), ("lstm", 4, lstm)] {
+            let x = leaf(case, "x", [length, batch, gates * width]);
+            let (w, b) = (leaf(case, "w", [gates * width, width]), leaf(case, "b", [gates * width]));
+            let operands = || (x.clone().swap_dims(0, 1), w.clone().transpose() * 0.3, b.clone());
+            let (from_input, weight, bias) = operands();
+            let ours = outcome!(case, recurrence(from_input, weight, bias), x, w, b);
+            let (from_input, weight, bias) = operands();
+            let (from_input, weight, bias) =
+                (from_input.cast(DType::F64), weight.cast(DType::F64), bias.cast(DType::F64));
+            let theirs = outcome!(case, recurrence(from_input, weight, bias).cast(DType::F32), x, w, b);
+            agree(name, case, &ours, &theirs);
+        }
+    }
+}
+
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let (x, w, b) = (leaf(9, "x", [16, 50, 96]), leaf(9, "w", [96, 288]), leaf(9, "b", [288]));
+            let (x, w, b) = (leaf(9, "x", [40, 20, 96]), leaf(9, "w", [96, 288]), leaf(9, "b", [288]));
             let (scale, shift) = (leaf(9, "scale", [96]), leaf(9, "shift", [96]));
             let y = norm(x.clone(), scale.clone(), Some(shift.clone()), 1e-5);
             let y = linear(y, w.clone(), Some(b.clone()));
             let y = attention(y, Heads { queries: 6, shared: 6, width: 16 }, true);
-            let y = activation(Function::GeluTanh, y).reshape([16 * 50, 96]);
+            let y = activation(Function::GeluTanh, y);
+            let gates = linear(y, w.clone(), Some(b.clone()));
+            let y = gru(gates, w.clone(), b.clone()).reshape([16 * 50, 96]);
             let targets = Tensor::<1, Int>::arange(0..800, &device().without_autodiff()) % 96;
             let loss = cross_entropy(y, targets, Tensor::ones([800], &device().without_autodiff()));
             let gradients = loss.backward();

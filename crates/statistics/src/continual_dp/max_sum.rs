@@ -16,8 +16,8 @@ pub enum Row<'a> {
     Dense(&'a [bool]),
     /// The columns that are 1, each once.
     Ones(&'a [usize]),
-    /// The one column that is 0.
-    AllBut(usize),
+    /// The columns that are 0, each once.
+    Zeros(&'a [usize]),
 }
 
 /// How the maximum is followed.
@@ -211,13 +211,12 @@ impl MaxSum {
         let shape = |found| Error::Shape { what: "the row", found: (1, found), expected: (1, columns) };
         match row {
             Row::Dense(entries) if entries.len() != columns => return Err(shape(entries.len())),
-            Row::Ones(ones) => {
-                if let Some(&beyond) = ones.iter().find(|&&column| column >= columns) {
+            Row::Dense(_) => {}
+            Row::Ones(listed) | Row::Zeros(listed) => {
+                if let Some(&beyond) = listed.iter().find(|&&column| column >= columns) {
                     return Err(shape(beyond + 1));
                 }
             }
-            Row::AllBut(column) if column >= columns => return Err(shape(column + 1)),
-            _ => {}
         }
         self.steps += 1;
         if let Some(counters) = &mut self.counters {
@@ -227,9 +226,9 @@ impl MaxSum {
                     entries.iter_mut().zip(dense).for_each(|(entry, &one)| *entry = f64::from(u8::from(one)))
                 }
                 Row::Ones(ones) => ones.iter().for_each(|&column| entries[column] = 1.0),
-                Row::AllBut(column) => {
+                Row::Zeros(zeros) => {
                     entries.fill(1.0);
-                    entries[column] = 0.0;
+                    zeros.iter().for_each(|&column| entries[column] = 0.0);
                 }
             }
             let answer = counters.push(&entries)?;
@@ -243,9 +242,9 @@ impl MaxSum {
                 self.sums.iter_mut().zip(entries).for_each(|(sum, &one)| *sum += i64::from(one));
             }
             Row::Ones(ones) => ones.iter().for_each(|&column| self.sums[column] += 1),
-            Row::AllBut(column) => {
+            Row::Zeros(zeros) => {
                 self.everywhere += 1;
-                self.sums[column] -= 1;
+                zeros.iter().for_each(|&column| self.sums[column] -= 1);
             }
         }
         if self.plan.mechanism == MaxMechanism::Recompute && self.steps.is_multiple_of(self.plan.interval) {

@@ -21,8 +21,8 @@
 //! # Paper
 //!
 //! *The Price of Differential Privacy under Continual Observation*, ICML 2023, arXiv 2112.00828: mechanisms and lower bounds for
-//! the maximum; [`marginals_by_reduction`] is its reduction. The counters are from the work it builds on: the binary tree,
-//! Honaker's estimates from below, and the square-root factorisation.
+//! the maximum; [`marginals_by_reduction`] and [`selections_by_reduction`] are its reductions. The counters are from the work it
+//! builds on: the binary tree, Honaker's estimates from below, and the square-root factorisation.
 //!
 //! # When it helps, and when it does not
 //!
@@ -102,7 +102,9 @@ pub use parameters::{Mechanism, Neighbours, Parameters, Plan, Privacy, Query};
 pub use privacy::{
     Entry, Ledger, gaussian_delta, gaussian_epsilon, gaussian_multiplier, zcdp_delta, zcdp_epsilon, zcdp_rho,
 };
-pub use reduction::{auc, marginals_by_reduction, reduction_horizon, tracing_scores};
+pub use reduction::{
+    auc, marginals_by_reduction, reduction_horizon, selection_scores, selections_by_reduction, tracing_scores,
+};
 pub use release::{Answer, Release, State};
 
 use crate::Error;

@@ -111,7 +111,7 @@ fn the_maximum_refuses_what_is_not_a_row() {
     let mut release = MaxSum::new(parameters.clone(), Key::from_seed(0)).unwrap();
     assert!(matches!(release.push(Row::Dense(&[true])), Err(Error::Shape { .. })));
     assert!(matches!(release.push(Row::Ones(&[2])), Err(Error::Shape { .. })));
-    assert!(matches!(release.push(Row::AllBut(9)), Err(Error::Shape { .. })));
+    assert!(matches!(release.push(Row::Zeros(&[9])), Err(Error::Shape { .. })));
     release.push(Row::Ones(&[])).unwrap();
     assert_eq!(release.push(Row::Ones(&[])), Err(Error::Horizon { horizon: 1 }));
     let wrong = MaxParameters { interval: Some(0), ..parameters };

@@ -66,6 +66,26 @@ pub(super) const ARMS: &[Arm] = &[
         description: "worst-case risks with the released code's choices, dealt to the subsets at random",
     },
     Arm {
+        name: "averaged",
+        role: Role::Method,
+        description: "worst-case risks and largest test errors of all subsets, averaged over the splits of all seeds; no tuning",
+    },
+    Arm {
+        name: "averaged-released",
+        role: Role::Method,
+        description: "the same with the released code's choices, each test environment standardised by itself; no tuning",
+    },
+    Arm {
+        name: "averaged-dealt",
+        role: Role::Control,
+        description: "as averaged, the risks dealt to the subsets at random, in the same way in every split",
+    },
+    Arm {
+        name: "averaged-released-dealt",
+        role: Role::Control,
+        description: "as averaged-released, the risks dealt to the subsets at random, in the same way in every split",
+    },
+    Arm {
         name: "largest-risk",
         role: Role::Ablation,
         description: "the subset of largest worst-case risk: the choice turned around",
@@ -119,6 +139,18 @@ pub(super) const METRICS: &[Metric] = &[
         description: "Spearman's correlation over subsets of worst-case risk and worst_own",
         better: Better::Higher,
         worst: Some(-1.0),
+    },
+    Metric {
+        name: "mean_correlation",
+        description: "Pearson's correlation over subsets of worst-case risk and largest test error, both averaged over the splits of all seeds first; a split's value is that plus its influence by the jackknife",
+        better: Better::Higher,
+        worst: None,
+    },
+    Metric {
+        name: "mean_rank_correlation",
+        description: "the same with Spearman's correlation",
+        better: Better::Higher,
+        worst: None,
     },
     lower(
         "member_gap",
@@ -261,6 +293,32 @@ pub(super) const CLAIMS: &[Claim] = &[
         margin: 0.8,
         settings: &[IMPC],
         control: "released-shuffled",
+        ..BASE
+    },
+    Claim {
+        id: "impc-averages-correlate",
+        sentence: "Averaged over splits of the mouse data first, worst-case risk and largest test error correlate over the 16 subsets above 0.8",
+        source: "released record of the mouse experiment: the published figure is of averages like these; our predictors and standardisation",
+        published: Some("0.984, Pearson, of means over 45 splits"),
+        scope: Scope::Reduced,
+        subject: "averaged",
+        effect: Effect::Above { metric: "mean_correlation", bound: 0.0 },
+        margin: 0.8,
+        settings: &[IMPC],
+        control: "averaged-dealt",
+        ..BASE
+    },
+    Claim {
+        id: "impc-averages-correlate-as-released",
+        sentence: "With the released code's choices and its standardisation of test environments, that correlation of averages is above 0.8",
+        source: "released record of the mouse experiment: like for like but for the number of splits",
+        published: Some("0.984, Pearson, of means over 45 splits"),
+        scope: Scope::Reduced,
+        subject: "averaged-released",
+        effect: Effect::Above { metric: "mean_correlation", bound: 0.0 },
+        margin: 0.8,
+        settings: &[IMPC],
+        control: "averaged-released-dealt",
         ..BASE
     },
     Claim {

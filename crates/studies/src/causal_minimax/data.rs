@@ -361,12 +361,48 @@ pub(super) fn coefficients(model: &Model, columns: usize) -> Result<Vec<f64>, Ce
 
 /// Spearman's rank correlation; ties share their mean rank.
 pub(super) fn spearman(x: &[f64], y: &[f64]) -> f64 {
-    let (x, y) = (ranks(x), ranks(y));
-    let middle = (x.len() as f64 - 1.0) / 2.0;
-    let product = |one: &[f64], other: &[f64]| -> f64 {
-        one.iter().zip(other).map(|(a, b)| (a - middle) * (b - middle)).sum()
+    pearson(&ranks(x), &ranks(y))
+}
+
+/// Pearson's correlation.
+pub(super) fn pearson(x: &[f64], y: &[f64]) -> f64 {
+    let centred = |values: &[f64]| -> Vec<f64> {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.iter().map(|value| value - mean).collect()
     };
+    let (x, y) = (centred(x), centred(y));
+    let product = |one: &[f64], other: &[f64]| -> f64 { one.iter().zip(other).map(|(a, b)| a * b).sum() };
     product(&x, &y) / (product(&x, &x) * product(&y, &y)).sqrt()
+}
+
+/// A correlation of points that are averaged over splits first, plus the jackknife's influence of the split at `place`: the mean over
+/// all places is the correlation of the averages, and the standard error of that mean is the jackknife's.
+pub(super) fn jackknifed(
+    splits: &[Vec<(f64, f64)>],
+    place: usize,
+    correlation: fn(&[f64], &[f64]) -> f64,
+) -> f64 {
+    let without = |left_out: Option<usize>| {
+        let kept: Vec<_> = splits
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| Some(*place) != left_out)
+            .map(|kept| kept.1)
+            .collect();
+        let average = |value: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            let points = kept.first().map_or(0, |split| split.len());
+            let sum = |point: usize| kept.iter().map(|split| value(&split[point])).sum::<f64>();
+            (0..points).map(|point| sum(point) / kept.len() as f64).collect()
+        };
+        correlation(&average(|point| point.0), &average(|point| point.1))
+    };
+    let whole = without(None);
+    if splits.len() < 2 {
+        return whole;
+    }
+    let count = splits.len() as f64;
+    let mean = (0..splits.len()).map(|place| without(Some(place))).sum::<f64>() / count;
+    whole + (count - 1.0) * (mean - without(Some(place)))
 }
 
 fn ranks(values: &[f64]) -> Vec<f64> {
@@ -405,6 +441,29 @@ mod tests {
         assert!((spearman(&[1.0, 2.0, 3.0], &[1.0, 4.0, 9.0]) - 1.0).abs() < 1e-12);
         assert!((spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]) + 1.0).abs() < 1e-12);
         assert!(spearman(&[1.0, 1.0, 2.0, 2.0], &[1.0, 2.0, 1.0, 2.0]).abs() < 1e-12);
+        // Centred: −1, 0, 1 and −11/3, −2/3, 13/3.
+        let expected = 8.0 / (2.0_f64 * 98.0 / 3.0).sqrt();
+        assert!((pearson(&[1.0, 2.0, 3.0], &[1.0, 4.0, 9.0]) - expected).abs() < 1e-12);
+    }
+
+    /// For a mean the jackknife is the ordinary standard error, so the values it reports are the splits' own.
+    #[test]
+    fn jackknifed_values_average_to_the_whole_and_spread_like_the_splits() {
+        let splits: Vec<Vec<(f64, f64)>> =
+            [3.0, 5.0, 10.0].iter().map(|&value| vec![(value, 0.0), (0.0, 0.0)]).collect();
+        let first: fn(&[f64], &[f64]) -> f64 = |x, _| x[0];
+        for (place, expected) in [3.0, 5.0, 10.0].into_iter().enumerate() {
+            assert!((jackknifed(&splits, place, first) - expected).abs() < 1e-12);
+        }
+        let splits = vec![
+            vec![(1.0, 2.0), (2.0, 1.0), (4.0, 5.0)],
+            vec![(2.0, 1.0), (1.0, 3.0), (3.0, 4.0)],
+            vec![(0.0, 1.0), (3.0, 2.0), (1.0, 7.0)],
+        ];
+        let mean = (0..3).map(|place| jackknifed(&splits, place, pearson)).sum::<f64>() / 3.0;
+        // Three times the averages.
+        assert!((mean - pearson(&[3.0, 6.0, 8.0], &[4.0, 6.0, 16.0])).abs() < 1e-12);
+        assert_eq!(jackknifed(&splits[..1], 0, pearson), pearson(&[1.0, 2.0, 4.0], &[2.0, 1.0, 5.0]));
     }
 
     #[test]

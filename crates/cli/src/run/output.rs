@@ -1,0 +1,66 @@
+//! What runs write: whole files, and fields of CSV.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use backstitch_claim::write::{sync_folder, write_atomic};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Writes one file whole.
+pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+    write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
+}
+
+/// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
+/// first is moved there.
+pub(super) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
+    let existed = folder.exists();
+    std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
+    let staged = |name: &str| folder.join(format!(".{name}.{}.new", std::process::id()));
+    let written = files.iter().try_for_each(|(name, contents)| {
+        let path = folder.join(name);
+        if path.is_dir() {
+            return Err(unwritten(&path, &"a folder is in its place"));
+        }
+        write_atomic(&staged(name), contents.as_ref(), "output").map_err(|error| unwritten(&path, &error))
+    });
+    let moved = written.and_then(|()| {
+        files.iter().try_for_each(|(name, _)| {
+            let path = folder.join(name);
+            std::fs::rename(staged(name), &path).map_err(|error| unwritten(&path, &error))
+        })
+    });
+    if moved.is_err() {
+        // The first error is the one to report.
+        for (name, _) in files {
+            let _ = std::fs::remove_file(staged(name));
+        }
+        if !existed {
+            let _ = std::fs::remove_dir(folder);
+        }
+        return moved;
+    }
+    sync_folder(folder).map_err(|error| unwritten(folder, &error))
+}
+
+fn unwritten(path: &Path, error: &dyn Display) -> Failure {
+    Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
+}
+
+/// A summary as the text of a file.
+#[cfg(any(feature = "language", feature = "networks"))]
+pub(super) fn json(summary: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(summary).map_err(Failure::internal)? + "\n")
+}
+
+/// A field of a CSV file, in quotes where it needs them.
+#[cfg(feature = "statistics")]
+pub(super) fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
