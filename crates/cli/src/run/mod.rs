@@ -8,9 +8,9 @@ mod continual_dp;
 mod exact_permutations;
 #[cfg(feature = "language")]
 mod learn;
-mod output;
 #[cfg(feature = "language")]
 mod locality;
+mod output;
 #[cfg(feature = "language")]
 mod reversal_curse;
 #[cfg(feature = "language")]

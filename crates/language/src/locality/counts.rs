@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::infer::Pairs;
 use super::network::Network;
 use super::observe::Observation;
-use super::vocabulary::{FIRST_VARIABLE, ONE, Vocabulary};
+use super::vocabulary::Vocabulary;
 use crate::Error;
 
 /// The best a model can do that knows each variable alone and each pair that was seen together, and assumes nothing else: the
@@ -79,16 +79,14 @@ impl CountModel {
             prompt: place,
             problem: "cannot be given: the prompt has another form".into(),
         };
-        let variable = |token: u32| {
-            let v = token.checked_sub(FIRST_VARIABLE).map(|v| v as usize);
-            v.filter(|&v| v < self.single.len()).ok_or_else(wrong)
-        };
+        let variable = |token: u32| self.vocabulary.named(token).ok_or_else(wrong);
         let mut log = vec![f64::NEG_INFINITY; self.vocabulary.len()];
         let body = prompt.get(2..).ok_or_else(wrong)?;
         let mut given = Vec::with_capacity(body.len() / 2);
         let (pairs, rest) = body.as_chunks::<2>();
         for &[name, value] in pairs {
-            given.push((variable(name)?, value == ONE));
+            let said = self.vocabulary.said(value).filter(|&(v, _)| Some(v) == self.vocabulary.named(name));
+            given.push(said.ok_or_else(wrong)?);
         }
         let Some(&asked) = rest.first() else {
             let open: Vec<usize> =
@@ -105,8 +103,8 @@ impl CountModel {
         let [zero, one] = known.unwrap_or(self.single[asked]);
         let total = zero + one;
         let share = |count: f64| if total > 0.0 { count / total } else { 0.5 };
-        log[self.vocabulary.value(false) as usize] = share(zero).ln();
-        log[self.vocabulary.value(true) as usize] = share(one).ln();
+        log[self.vocabulary.value(asked, false) as usize] = share(zero).ln();
+        log[self.vocabulary.value(asked, true) as usize] = share(one).ln();
         Ok(log)
     }
 }

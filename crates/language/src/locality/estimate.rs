@@ -4,7 +4,7 @@ use backstitch_numerics::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::query::Query;
-use super::vocabulary::{FIRST_VARIABLE, ONE, Vocabulary, ZERO};
+use super::vocabulary::{FIRST_VARIABLE, Vocabulary};
 use crate::Error;
 
 /// Largest scaffold that is summed over exactly: 4096 prompts per query.
@@ -230,9 +230,10 @@ impl<'a, M: FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>> Estimator<'a, M>
                 .map(|run| self.vocabulary.prompt(queries[run.query].target, &run.given, None))
                 .collect();
             let answers = self.ask(&prompts)?;
+            let names = FIRST_VARIABLE as usize..FIRST_VARIABLE as usize + self.vocabulary.names().len();
             let mut choices = Vec::with_capacity(open.len());
             for (prompt, (run, answer)) in open.iter_mut().zip(&answers).enumerate() {
-                choices.push(choose(&answer[FIRST_VARIABLE as usize..], prompt, &mut run.stream)?);
+                choices.push(choose(&answer[names.clone()], prompt, &mut run.stream)?);
             }
             let mut rest = Vec::new();
             let mut chosen = Vec::new();
@@ -307,12 +308,13 @@ impl<'a, M: FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error>> Estimator<'a, M>
         Estimates { values, mass: std::mem::take(&mut self.mass), runs, discarded, mean_steps }
     }
 
-    /// P(value 1) after each prompt, between the two value tokens only.
+    /// P(value 1) after each prompt, between the two values of the variable that it ends with.
     fn read(&mut self, prompts: &[Vec<u32>]) -> Result<Vec<f64>, Error> {
         let answers = self.ask(prompts)?;
         let mut values = Vec::with_capacity(prompts.len());
-        for (prompt, answer) in answers.iter().enumerate() {
-            let (zero, one) = (answer[ZERO as usize], answer[ONE as usize]);
+        for (prompt, (tokens, answer)) in prompts.iter().zip(&answers).enumerate() {
+            let asked = tokens.last().and_then(|&token| self.vocabulary.named(token)).unwrap_or(0);
+            let [zero, one] = [false, true].map(|value| answer[self.vocabulary.value(asked, value) as usize]);
             if zero.max(one) == f64::NEG_INFINITY {
                 let problem =
                     "excludes both values where one must come; check the form of the prompts".into();

@@ -110,4 +110,4 @@ pub use query::{
     scaffolds,
 };
 pub use sample::Samples;
-pub use vocabulary::{FIRST_VARIABLE, ONE, START, Vocabulary, ZERO};
+pub use vocabulary::{FIRST_VARIABLE, START, Vocabulary};

@@ -7,16 +7,13 @@ use crate::Error;
 
 /// Token of `###\ntarget:`, which starts every sample.
 pub const START: u32 = 0;
-/// Token of the value 0. The value 1 is the next one.
-pub const ZERO: u32 = 1;
-/// Token of the value 1.
-pub const ONE: u32 = 2;
 /// Token of the first variable; the others follow.
-pub const FIRST_VARIABLE: u32 = 3;
+pub const FIRST_VARIABLE: u32 = 1;
 
-/// One token per variable, one per value, one for the start: variables + 3 in all.
+/// One token for the start, one per variable and one per value of each: 3 variables + 1 in all.
 ///
-/// Text: `###\ntarget: X17\nX5=0\nX8=1\nX17=1\n`. Tokens: start, X17, X5, 0, X8, 1, X17, 1.
+/// Text: `###\ntarget: X17\nX5=0\nX8=1\nX17=1\n`. Tokens: start, X17, X5, X5=0, X8, X8=1, X17, X17=1. A value says whose it is, as the words
+/// of a text do: what there is to learn is how variables depend on each other, not which digit belongs to which name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
     names: Vec<String>,
@@ -30,7 +27,7 @@ impl Vocabulary {
 
     /// Number of tokens.
     pub fn len(&self) -> usize {
-        self.names.len() + FIRST_VARIABLE as usize
+        3 * self.names.len() + FIRST_VARIABLE as usize
     }
 
     /// Never: there are tokens without a variable.
@@ -48,27 +45,41 @@ impl Vocabulary {
         FIRST_VARIABLE + variable as u32
     }
 
-    /// Token of a value.
-    pub fn value(&self, value: bool) -> u32 {
-        if value { ONE } else { ZERO }
+    /// The variable of a token that names one.
+    pub fn named(&self, token: u32) -> Option<usize> {
+        let variable = token.checked_sub(FIRST_VARIABLE)? as usize;
+        (variable < self.names.len()).then_some(variable)
+    }
+
+    /// Token of a value of a variable.
+    pub fn value(&self, variable: usize, value: bool) -> u32 {
+        FIRST_VARIABLE + (self.names.len() + 2 * variable) as u32 + u32::from(value)
+    }
+
+    /// Variable and value of a token that says one.
+    pub fn said(&self, token: u32) -> Option<(usize, bool)> {
+        let place = token.checked_sub(FIRST_VARIABLE + self.names.len() as u32)? as usize;
+        (place < 2 * self.names.len()).then_some((place / 2, !place.is_multiple_of(2)))
     }
 
     /// All tokens as words, by number: for a tokenizer file.
     pub fn tokens(&self) -> Vec<String> {
-        ["###", "0", "1"].into_iter().map(str::to_owned).chain(self.names.iter().cloned()).collect()
+        let values = self.names.iter().flat_map(|name| [format!("{name}=0"), format!("{name}=1")]);
+        std::iter::once("###".to_owned()).chain(self.names.iter().cloned()).chain(values).collect()
     }
 
     /// A training sample as tokens.
     pub fn encode(&self, observation: &Observation) -> Vec<u32> {
         let target = observation.values.last().map(|&(v, _)| self.variable(v));
-        let values = observation.values.iter().flat_map(|&(v, value)| [self.variable(v), self.value(value)]);
+        let values =
+            observation.values.iter().flat_map(|&(v, value)| [self.variable(v), self.value(v, value)]);
         [START].into_iter().chain(target).chain(values).collect()
     }
 
     /// A prompt that ends where the value of the last variable is next: a target, then variables with values, then one
     /// variable without.
     pub fn prompt(&self, target: usize, given: &[(usize, bool)], asked: Option<usize>) -> Vec<u32> {
-        let values = given.iter().flat_map(|&(v, value)| [self.variable(v), self.value(value)]);
+        let values = given.iter().flat_map(|&(v, value)| [self.variable(v), self.value(v, value)]);
         let asked = asked.map(|v| self.variable(v));
         [START, self.variable(target)].into_iter().chain(values).chain(asked).collect()
     }
@@ -80,14 +91,15 @@ impl Vocabulary {
     pub fn text(&self, tokens: &[u32]) -> Result<String, Error> {
         let mut text = String::new();
         for (place, &token) in tokens.iter().enumerate() {
-            let variable = token.checked_sub(FIRST_VARIABLE).map(|v| v as usize);
+            let name = self.named(token).and_then(|v| self.names.get(v));
+            let before = place.checked_sub(1).and_then(|before| self.named(tokens[before]));
             // Writing to a string cannot fail.
-            let _ = match (place, token, variable.and_then(|v| self.names.get(v))) {
-                (0, START, _) => write!(text, "###\ntarget:"),
-                (1, _, Some(name)) => writeln!(text, " {name}"),
-                (_, _, Some(name)) if place >= 2 && place.is_multiple_of(2) => write!(text, "{name}="),
-                (_, ZERO | ONE, _) if place >= 3 && !place.is_multiple_of(2) => {
-                    writeln!(text, "{}", token - ZERO)
+            let _ = match (place, token, name, self.said(token)) {
+                (0, START, ..) => write!(text, "###\ntarget:"),
+                (1, _, Some(name), _) => writeln!(text, " {name}"),
+                (_, _, Some(name), _) if place >= 2 && place.is_multiple_of(2) => write!(text, "{name}="),
+                (_, _, _, Some((v, value))) if place >= 3 && before == Some(v) => {
+                    writeln!(text, "{}", u32::from(value))
                 }
                 _ => return Err(Error::Token { token, place }),
             };

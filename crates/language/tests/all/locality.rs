@@ -491,16 +491,18 @@ fn policies_are_checked() {
 fn tokens_and_text_say_the_same() {
     let names = ["A", "Bee", "C"].map(String::from);
     let vocabulary = Vocabulary::new(&names);
-    assert_eq!(vocabulary.tokens(), ["###", "0", "1", "A", "Bee", "C"]);
+    assert_eq!(vocabulary.tokens(), ["###", "A", "Bee", "C", "A=0", "A=1", "Bee=0", "Bee=1", "C=0", "C=1"]);
     let observation = Observation { values: vec![(2, true), (0, false), (1, true)] };
     let tokens = vocabulary.encode(&observation);
-    assert_eq!(tokens, [0, 4, 5, 2, 3, 1, 4, 2]);
+    assert_eq!(tokens, [0, 2, 3, 9, 1, 4, 2, 7]);
     let text = vocabulary.text(&tokens).unwrap();
     assert_eq!(text, "###\ntarget: Bee\nC=1\nA=0\nBee=1\n");
     let prompt = vocabulary.prompt(1, &[(2, true), (0, false)], Some(1));
     assert!(tokens.starts_with(&prompt) && text.starts_with(&vocabulary.text(&prompt).unwrap()));
     assert_eq!(vocabulary.text(&prompt).unwrap(), "###\ntarget: Bee\nC=1\nA=0\nBee=");
-    assert!(vocabulary.text(&[0, 4, 1]).is_err());
+    assert!(vocabulary.text(&[0, 2, 4]).is_err());
+    // A value of another variable than the one that was named.
+    assert!(vocabulary.text(&[0, 2, 3, 4]).is_err());
     assert!(vocabulary.text(&[0, 99]).is_err());
 }
 

@@ -19,14 +19,16 @@ fn oracle(net: &Network) -> impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Err
         Ok(prompts
             .iter()
             .map(|prompt| {
-                let mut log = vec![f64::NEG_INFINITY; n + 3];
+                let mut log = vec![f64::NEG_INFINITY; 3 * n + 1];
                 let variable = |token: u32| (token - FIRST_VARIABLE) as usize;
                 let body = &prompt[2..];
-                let given: Vec<(usize, usize)> =
-                    body.chunks_exact(2).map(|pair| (variable(pair[0]), pair[1] as usize - 1)).collect();
+                let given: Vec<(usize, usize)> = body
+                    .chunks_exact(2)
+                    .map(|pair| (variable(pair[0]), (pair[1] as usize - 1 - n) % 2))
+                    .collect();
                 if body.len() % 2 == 0 {
                     let open: Vec<usize> = (0..n).filter(|v| given.iter().all(|(w, _)| w != v)).collect();
-                    open.iter().for_each(|v| log[v + 3] = -(open.len() as f64).ln());
+                    open.iter().for_each(|v| log[v + 1] = -(open.len() as f64).ln());
                 } else {
                     let asked = variable(*body.last().unwrap());
                     let matches = |x: &usize| given.iter().all(|&(v, value)| x >> v & 1 == value);
@@ -34,8 +36,8 @@ fn oracle(net: &Network) -> impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Err
                         (0..full.len()).filter(|x| matches(x) && x >> asked & 1 == bit).map(|x| full[x]).sum()
                     };
                     let (zero, one) = (mass(0), mass(1));
-                    log[1] = (zero / (zero + one)).ln();
-                    log[2] = (one / (zero + one)).ln();
+                    log[1 + n + 2 * asked] = (zero / (zero + one)).ln();
+                    log[2 + n + 2 * asked] = (one / (zero + one)).ln();
                 }
                 log
             })
@@ -119,7 +121,7 @@ fn runs_that_never_come_to_the_target_are_discarded_and_counted() {
         for (prompt, answer) in prompts.iter().zip(&mut answers) {
             if prompt.len() % 2 == 0 {
                 answer[prompt[1] as usize] = f64::NEG_INFINITY;
-                let other = if prompt[1] == 3 { 4 } else { 3 };
+                let other = if prompt[1] == 1 { 2 } else { 1 };
                 answer[other] = -0.5;
             }
         }
@@ -277,6 +279,6 @@ fn the_oracle_of_these_tests_is_the_joint_distribution() {
     let full = full_joint(&net);
     assert!((full.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     let joint = summed(&full, &[2, 4]);
-    let answer = oracle(&net)(&[vec![0, 5, 7, 2, 5]]).unwrap();
-    assert!((answer[0][2].exp() - joint[3] / (joint[2] + joint[3])).abs() < 1e-12);
+    let answer = oracle(&net)(&[vec![0, 3, 5, 16, 3]]).unwrap();
+    assert!((answer[0][12].exp() - joint[3] / (joint[2] + joint[3])).abs() < 1e-12);
 }
