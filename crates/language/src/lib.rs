@@ -15,7 +15,6 @@
 
 pub mod error;
 pub mod facts;
-pub mod jsonl;
 pub mod locality;
 pub mod reversal_curse;
 pub mod spt;

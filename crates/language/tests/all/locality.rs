@@ -222,7 +222,7 @@ fn nets_are_read_from_files() {
         let error = read(&text).unwrap_err().to_string();
         assert!(error.contains(wrong), "{text}: {error}");
     }
-    assert!(matches!(Network::read(&folder.path().join("none")), Err(Error::File { .. })));
+    assert!(matches!(Network::read(&folder.path().join("none")), Err(Error::Jsonl(_))));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod corpus;
 mod facts;
 mod locality;
 mod locality_estimates;
