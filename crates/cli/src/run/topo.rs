@@ -1,8 +1,7 @@
 //! `backstitch run topo`: a table in, a graph out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use backstitch_claim::write::{sync_folder, write_atomic};
 use backstitch_data::edges::{adjacency, read_edges};
 use backstitch_data::order::read_order;
 use backstitch_data::table::{Table, TableOptions, read_table};
@@ -11,6 +10,7 @@ use backstitch_statistics::topo::{self, Comparison, Fit, Neighbourhood, Operatio
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+pub(super) use super::output::write_all;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -307,39 +307,4 @@ pub(super) fn quoted(text: &str) -> String {
     } else {
         text.to_owned()
     }
-}
-
-/// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
-/// first is moved there.
-pub(super) fn write_all(folder: &Path, files: &[(&str, String)]) -> Result<(), Failure> {
-    let failed = |path: &Path, error: &dyn std::fmt::Display| {
-        Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
-    };
-    let existed = folder.exists();
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let staged = |name: &str| folder.join(format!(".{name}.{}.new", std::process::id()));
-    let written = files.iter().try_for_each(|(name, text)| {
-        let path = folder.join(name);
-        if path.is_dir() {
-            return Err(failed(&path, &"a folder is in its place"));
-        }
-        write_atomic(&staged(name), text.as_bytes(), "output").map_err(|error| failed(&path, &error))
-    });
-    let moved = written.and_then(|()| {
-        files.iter().try_for_each(|(name, _)| {
-            let path = folder.join(name);
-            std::fs::rename(staged(name), &path).map_err(|error| failed(&path, &error))
-        })
-    });
-    if moved.is_err() {
-        // The first error is the one to report.
-        for (name, _) in files {
-            let _ = std::fs::remove_file(staged(name));
-        }
-        if !existed {
-            let _ = std::fs::remove_dir(folder);
-        }
-        return moved;
-    }
-    sync_folder(folder).map_err(|error| failed(folder, &error))
 }
