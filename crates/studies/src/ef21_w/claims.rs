@@ -18,7 +18,8 @@ const PUBLIC: &[&str] = &["a9a", "w8a", "phishing", "mushrooms", "w8a-norm"];
 /// All settings.
 const ALL: &[&str] =
     &["equal", "x10", "x100", "x1000", "x10000", "a9a", "w8a", "phishing", "mushrooms", "w8a-norm"];
-/// ln 2 and ln 1000.
+/// ln 1.25, ln 2 and ln 1000.
+const LN_1_25: f64 = 0.223_143_551_314_209_76;
 const LN_2: f64 = std::f64::consts::LN_2;
 const LN_1000: f64 = 3.0 * std::f64::consts::LN_10;
 
@@ -72,9 +73,9 @@ pub(super) const ARMS: &[Arm] = &[
         description: "EF21 and EF21-W with natural compression, which is not homogeneous",
     },
     Arm {
-        name: "no-feedback",
+        name: "standing",
         role: Role::Control,
-        description: "the arm dcgd in the place of a method with feedback; numbers above 1e6 count as 1e6",
+        description: "no step at all, held to what EF21-W guarantees: whether the guarantee says anything",
     },
     Arm { name: "dcgd-half", role: Role::Control, description: "the arm dcgd with half the step" },
     Arm {
@@ -182,10 +183,11 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "faster-by-norm",
-        sentence: "On w8a spread by the length of its rows, so that constants differ, the new step ends lower",
+        sentence: "On w8a spread by the length of its rows, so that constants differ, the new step ends with a |gradient|^2 more than 20 % lower",
         source: "experiments: the gain is largest where the variance of the constants is; this split is ours",
         scope: Scope::Reduced,
         effect: Effect::Improvement { metric: "log_gradient", over: "ef21-old" },
+        margin: LN_1_25,
         settings: BY_NORM,
         ..BASE
     },
@@ -198,7 +200,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         margin: 0.9,
         statistic: Statistic::ExactBinomial { at_least: 0.0 },
         settings: ALL,
-        control: "no-feedback",
+        control: "standing",
         ..BASE
     },
     Claim {
@@ -209,21 +211,19 @@ pub(super) const CLAIMS: &[Claim] = &[
         effect: Effect::Below { metric: "guarantee_ratio", bound: 1.0 },
         margin: 0.8,
         statistic: Statistic::ExactBinomial { at_least: 0.0 },
-        settings: QUADRATICS,
-        control: "no-feedback",
+        control: "standing",
         ..BASE
     },
     Claim {
-        id: "guarantee-batches",
-        sentence: "So it does on batches of rows",
-        source: "the paper's extension to stochastic gradients; the constants are ours",
+        id: "batches-descend",
+        sentence: "On batches of 16 rows per client and round, |gradient|^2 falls to less than half of its start",
+        source: "the paper's extension to stochastic gradients; the constants are ours, and the guarantee itself is too wide to check",
         scope: Scope::Reduced,
         subject: "sgd",
-        effect: Effect::Below { metric: "guarantee_ratio", bound: 1.0 },
-        margin: 0.8,
-        statistic: Statistic::ExactBinomial { at_least: 0.0 },
+        effect: Effect::Improvement { metric: "log_gradient", over: "standing" },
+        margin: LN_2,
         settings: PUBLIC,
-        control: "no-feedback",
+        control: "tenth-step",
         ..BASE
     },
     Claim {
@@ -241,6 +241,15 @@ pub(super) const CLAIMS: &[Claim] = &[
         sentence: "Without feedback, |gradient|^2 ends more than a thousand times higher",
         source: "background of the paper: compressed gradients without feedback do not converge",
         effect: Effect::Improvement { metric: "log_gradient", over: "dcgd" },
+        margin: LN_1000,
+        control: "dcgd-half",
+        ..BASE
+    },
+    Claim {
+        id: "older-feedback-stalls",
+        sentence: "The older error feedback at the same step ends more than a thousand times higher too",
+        source: "background of the paper: EF14 needs other assumptions; the comparison is ours",
+        effect: Effect::Improvement { metric: "log_gradient", over: "ef14" },
         margin: LN_1000,
         control: "dcgd-half",
         ..BASE
