@@ -1,7 +1,9 @@
 //! A sparse matrix in rows: what readers of sparse data give and methods take.
 //!
-//! A row is the list of its entries with their columns, four bytes of column and eight of value each. Where every entry is 1, as in
-//! data of categories, no values are kept at all.
+//! A row is the list of its entries with their columns: one, two or four bytes of column, as many as the number of columns asks for,
+//! and eight of value. Where every entry is 1, as in data of categories, no values are kept at all.
+
+use std::ops::Range;
 
 use crate::matrix::Matrix;
 
@@ -12,9 +14,70 @@ pub struct SparseMatrix {
     /// Row i has the entries `starts[i]..starts[i + 1]`.
     starts: Vec<usize>,
     /// Columns of the entries, ascending within a row.
-    indices: Vec<u32>,
+    indices: Indices,
     /// Values of the entries; nothing where all are 1.
     values: Option<Vec<f64>>,
+}
+
+/// Columns in as few bytes as hold them.
+#[derive(Clone, Debug, PartialEq)]
+enum Indices {
+    /// Below 256.
+    One(Vec<u8>),
+    /// Below 65,536.
+    Two(Vec<u16>),
+    Four(Vec<u32>),
+}
+
+/// Vectors of so many entries need no check of a column that takes one byte, or two.
+const SHORT: usize = 1 << 8;
+const LONG: usize = 1 << 16;
+
+/// Does the same with the indices, whatever they take.
+macro_rules! with_indices {
+    ($indices:expr, $name:ident => $body:expr) => {
+        match $indices {
+            Indices::One($name) => $body,
+            Indices::Two($name) => $body,
+            Indices::Four($name) => $body,
+        }
+    };
+}
+
+impl Indices {
+    /// The same columns in as few bytes as `columns` of them ask for.
+    fn narrowed(wide: Vec<u32>, columns: usize) -> Self {
+        // Every index is below the number of columns, so nothing is cut off.
+        if columns <= SHORT {
+            Self::One(wide.into_iter().map(|index| index as u8).collect())
+        } else if columns <= LONG {
+            Self::Two(wide.into_iter().map(|index| index as u16).collect())
+        } else {
+            Self::Four(wide)
+        }
+    }
+
+    fn len(&self) -> usize {
+        with_indices!(self, indices => indices.len())
+    }
+
+    fn bytes(&self) -> usize {
+        with_indices!(self, indices => size_of_val(indices.as_slice()))
+    }
+
+    /// The entries at these places, one after the other.
+    fn select(&self, places: impl Iterator<Item = Range<usize>>, entries: usize) -> Self {
+        fn copied<I: Copy>(all: &[I], places: impl Iterator<Item = Range<usize>>, entries: usize) -> Vec<I> {
+            let mut chosen = Vec::with_capacity(entries);
+            places.for_each(|place| chosen.extend_from_slice(&all[place]));
+            chosen
+        }
+        match self {
+            Self::One(all) => Self::One(copied(all, places, entries)),
+            Self::Two(all) => Self::Two(copied(all, places, entries)),
+            Self::Four(all) => Self::Four(copied(all, places, entries)),
+        }
+    }
 }
 
 /// An entry that cannot stand where it is put.
@@ -48,7 +111,10 @@ pub const MOST_COLUMNS: usize = u32::MAX as usize;
 /// Puts a sparse matrix together, entry by entry and row by row.
 #[derive(Clone, Debug)]
 pub struct SparseBuilder {
-    matrix: SparseMatrix,
+    columns: usize,
+    starts: Vec<usize>,
+    indices: Vec<u32>,
+    values: Option<Vec<f64>>,
 }
 
 impl Default for SparseBuilder {
@@ -60,7 +126,7 @@ impl Default for SparseBuilder {
 impl SparseBuilder {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self { matrix: SparseMatrix { columns: 0, starts: vec![0], indices: Vec::new(), values: None } }
+        Self { columns: 0, starts: vec![0], indices: Vec::new(), values: None }
     }
 
     /// Adds an entry to the row that is open. A zero is kept as an entry.
@@ -69,9 +135,8 @@ impl SparseBuilder {
     /// If the column is not after the last one of the row, or not below [`MOST_COLUMNS`].
     pub fn push(&mut self, column: usize, value: f64) -> Result<(), SparseError> {
         let row = self.rows();
-        let matrix = &mut self.matrix;
-        let begin = matrix.starts.last().copied().unwrap_or(0);
-        let before = if matrix.indices.len() > begin { matrix.indices.last().copied() } else { None };
+        let begin = self.starts.last().copied().unwrap_or(0);
+        let before = if self.indices.len() > begin { self.indices.last().copied() } else { None };
         if let Some(before) = before.filter(|before| column <= *before as usize) {
             return Err(SparseError::Order { row, column, before: before as usize });
         }
@@ -79,52 +144,54 @@ impl SparseBuilder {
         let Some(index) = index else {
             return Err(SparseError::Column { row, column, columns: MOST_COLUMNS });
         };
-        if value != 1.0 && matrix.values.is_none() {
-            matrix.values = Some(vec![1.0; matrix.indices.len()]);
+        if value != 1.0 && self.values.is_none() {
+            self.values = Some(vec![1.0; self.indices.len()]);
         }
-        if let Some(values) = &mut matrix.values {
+        if let Some(values) = &mut self.values {
             grow(values);
             values.push(value);
         }
-        grow(&mut matrix.indices);
-        matrix.indices.push(index);
-        matrix.columns = matrix.columns.max(column + 1);
+        grow(&mut self.indices);
+        self.indices.push(index);
+        self.columns = self.columns.max(column + 1);
         Ok(())
     }
 
     /// Ends the open row.
     pub fn end_row(&mut self) {
-        grow(&mut self.matrix.starts);
-        self.matrix.starts.push(self.matrix.indices.len());
+        grow(&mut self.starts);
+        self.starts.push(self.indices.len());
     }
 
     /// Rows that are ended.
     pub fn rows(&self) -> usize {
-        self.matrix.rows()
+        self.starts.len() - 1
     }
 
     /// One more than the largest column so far.
     pub fn columns(&self) -> usize {
-        self.matrix.columns
+        self.columns
     }
 
     /// Bytes that are kept so far.
     pub fn bytes(&self) -> usize {
-        self.matrix.bytes()
+        size_of_val(self.starts.as_slice())
+            + size_of_val(self.indices.as_slice())
+            + self.values.as_ref().map_or(0, |values| size_of_val(values.as_slice()))
     }
 
     /// The matrix, with as many columns as entries ask for. Entries of a row that was not ended are dropped.
-    pub fn finish(mut self) -> SparseMatrix {
-        let matrix = &mut self.matrix;
-        let end = matrix.starts.last().copied().unwrap_or(0);
-        matrix.indices.truncate(end);
-        matrix.indices.shrink_to_fit();
-        matrix.starts.shrink_to_fit();
-        if let Some(values) = &mut matrix.values {
+    pub fn finish(self) -> SparseMatrix {
+        let Self { columns, mut starts, mut indices, mut values } = self;
+        let end = starts.last().copied().unwrap_or(0);
+        indices.truncate(end);
+        indices.shrink_to_fit();
+        starts.shrink_to_fit();
+        if let Some(values) = &mut values {
             values.truncate(end);
             values.shrink_to_fit();
         }
-        self.matrix
+        SparseMatrix { columns, starts, indices: Indices::narrowed(indices, columns), values }
     }
 }
 
@@ -175,19 +242,20 @@ impl SparseMatrix {
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let entries = rows.iter().map(|&row| self.starts[row + 1] - self.starts[row]).sum();
+        let places = || rows.iter().map(|&row| self.starts[row]..self.starts[row + 1]);
         let mut starts = Vec::with_capacity(rows.len() + 1);
-        let mut indices = Vec::with_capacity(entries);
-        let mut values = self.values.as_ref().map(|_| Vec::with_capacity(entries));
         starts.push(0);
-        for &row in rows {
-            let entries = self.starts[row]..self.starts[row + 1];
-            indices.extend_from_slice(&self.indices[entries.clone()]);
-            if let (Some(all), Some(values)) = (&self.values, &mut values) {
-                values.extend_from_slice(&all[entries]);
-            }
-            starts.push(indices.len());
+        let mut end = 0;
+        for place in places() {
+            end += place.len();
+            starts.push(end);
         }
-        Self { columns: self.columns, starts, indices, values }
+        let values = self.values.as_ref().map(|all| {
+            let mut chosen = Vec::with_capacity(entries);
+            places().for_each(|place| chosen.extend_from_slice(&all[place]));
+            chosen
+        });
+        Self { columns: self.columns, starts, indices: self.indices.select(places(), entries), values }
     }
 
     /// Number of rows.
@@ -208,7 +276,7 @@ impl SparseMatrix {
     /// Bytes of the entries and of the places where rows begin.
     pub fn bytes(&self) -> usize {
         size_of_val(self.starts.as_slice())
-            + size_of_val(self.indices.as_slice())
+            + self.indices.bytes()
             + self.values.as_ref().map_or(0, |values| size_of_val(values.as_slice()))
     }
 
@@ -223,10 +291,80 @@ impl SparseMatrix {
     /// If it is not below [`Self::rows`].
     #[inline]
     pub fn row(&self, row: usize) -> SparseRow<'_> {
-        let entries = self.starts[row]..self.starts[row + 1];
-        SparseRow {
-            indices: &self.indices[entries.clone()],
-            values: self.values.as_ref().map(|values| &values[entries]),
+        SparseRow { matrix: self, entries: self.starts[row]..self.starts[row + 1] }
+    }
+
+    /// The length of vectors that [`Self::multiply`] and [`Self::add_multiples`] are fastest with: the number of columns, or more.
+    /// What lies behind the last column is not looked at and not changed.
+    pub fn padded_columns(&self) -> usize {
+        match self.indices {
+            Indices::One(_) => SHORT.max(self.columns),
+            Indices::Two(_) => LONG.max(self.columns),
+            Indices::Four(_) => self.columns,
+        }
+    }
+
+    /// Writes the product of each of some rows with a vector, of [`Self::padded_columns`] entries if it is to be fast.
+    ///
+    /// # Panics
+    /// If the vector is shorter than a column asks for, or there are fewer products than rows.
+    pub fn multiply(&self, rows: Range<usize>, vector: &[f64], products: &mut [f64]) {
+        let starts = &self.starts[rows.start..=rows.end];
+        let values = self.values.as_deref();
+        match &self.indices {
+            Indices::One(indices) => match <&[f64; SHORT]>::try_from(vector) {
+                Ok(vector) => {
+                    products_of(starts, indices, values, |index| vector[usize::from(index)], products)
+                }
+                Err(_) => products_of(starts, indices, values, |index| vector[usize::from(index)], products),
+            },
+            Indices::Two(indices) => match <&[f64; LONG]>::try_from(vector) {
+                Ok(vector) => {
+                    products_of(starts, indices, values, |index| vector[usize::from(index)], products)
+                }
+                Err(_) => products_of(starts, indices, values, |index| vector[usize::from(index)], products),
+            },
+            Indices::Four(indices) => {
+                products_of(starts, indices, values, |index| vector[index as usize], products);
+            }
+        }
+    }
+
+    /// Adds a multiple of each of some rows to a vector, of [`Self::padded_columns`] entries if it is to be fast.
+    ///
+    /// # Panics
+    /// If the vector is shorter than a column asks for, or there are fewer multiples than rows.
+    pub fn add_multiples(&self, rows: Range<usize>, multiples: &[f64], vector: &mut [f64]) {
+        let starts = &self.starts[rows.start..=rows.end];
+        let values = self.values.as_deref();
+        match &self.indices {
+            Indices::One(indices) => match <&mut [f64; SHORT]>::try_from(&mut *vector) {
+                Ok(vector) => {
+                    add_to(starts, indices, values, multiples, |index, more| {
+                        vector[usize::from(index)] += more
+                    });
+                }
+                Err(_) => {
+                    add_to(starts, indices, values, multiples, |index, more| {
+                        vector[usize::from(index)] += more
+                    });
+                }
+            },
+            Indices::Two(indices) => match <&mut [f64; LONG]>::try_from(&mut *vector) {
+                Ok(vector) => {
+                    add_to(starts, indices, values, multiples, |index, more| {
+                        vector[usize::from(index)] += more
+                    });
+                }
+                Err(_) => {
+                    add_to(starts, indices, values, multiples, |index, more| {
+                        vector[usize::from(index)] += more
+                    });
+                }
+            },
+            Indices::Four(indices) => {
+                add_to(starts, indices, values, multiples, |index, more| vector[index as usize] += more);
+            }
         }
     }
 
@@ -242,67 +380,110 @@ impl SparseMatrix {
     }
 }
 
+/// The loop of [`SparseMatrix::multiply`]; `entry` looks a column up.
+#[inline(always)]
+fn products_of<I: Copy>(
+    starts: &[usize],
+    indices: &[I],
+    values: Option<&[f64]>,
+    entry: impl Fn(I) -> f64,
+    products: &mut [f64],
+) {
+    let products = &mut products[..starts.len() - 1];
+    for (pair, product) in starts.windows(2).zip(products) {
+        let row = &indices[pair[0]..pair[1]];
+        *product = match values {
+            None => {
+                // Four sums, so that no addition waits for the one before.
+                let mut sums = [0.0; 4];
+                let (fours, rest) = row.as_chunks::<4>();
+                for four in fours {
+                    for (sum, index) in sums.iter_mut().zip(four) {
+                        *sum += entry(*index);
+                    }
+                }
+                let rest: f64 = rest.iter().map(|index| entry(*index)).sum();
+                (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+            }
+            Some(values) => {
+                row.iter().zip(&values[pair[0]..pair[1]]).map(|(index, value)| entry(*index) * value).sum()
+            }
+        };
+    }
+}
+
+/// The loop of [`SparseMatrix::add_multiples`]; `add` adds to a column.
+#[inline(always)]
+fn add_to<I: Copy>(
+    starts: &[usize],
+    indices: &[I],
+    values: Option<&[f64]>,
+    multiples: &[f64],
+    mut add: impl FnMut(I, f64),
+) {
+    let multiples = &multiples[..starts.len() - 1];
+    for (pair, multiple) in starts.windows(2).zip(multiples) {
+        let row = &indices[pair[0]..pair[1]];
+        match values {
+            None => row.iter().for_each(|index| add(*index, *multiple)),
+            Some(values) => {
+                row.iter()
+                    .zip(&values[pair[0]..pair[1]])
+                    .for_each(|(index, value)| add(*index, multiple * value));
+            }
+        }
+    }
+}
+
 /// One row of a [`SparseMatrix`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SparseRow<'a> {
-    indices: &'a [u32],
-    values: Option<&'a [f64]>,
+    matrix: &'a SparseMatrix,
+    entries: Range<usize>,
 }
 
 impl SparseRow<'_> {
     /// Entries that are kept.
     pub fn entries(&self) -> usize {
-        self.indices.len()
+        self.entries.len()
+    }
+
+    fn column(&self, place: usize) -> usize {
+        with_indices!(&self.matrix.indices, indices => indices[place] as usize)
     }
 
     /// Columns and values, columns ascending.
     pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let value = |place: usize| self.values.map_or(1.0, |values| values[place]);
-        self.indices.iter().enumerate().map(move |(place, index)| (*index as usize, value(place)))
+        let values = self.matrix.values.as_deref();
+        self.entries
+            .clone()
+            .map(move |place| (self.column(place), values.map_or(1.0, |values| values[place])))
     }
 
     /// The last column with an entry.
     pub fn last_column(&self) -> Option<usize> {
-        self.indices.last().map(|index| *index as usize)
+        self.entries.clone().next_back().map(|place| self.column(place))
     }
 
     /// The product with a vector that has an entry per column.
     ///
     /// # Panics
     /// If the vector is shorter than a column asks for.
-    #[inline]
     pub fn dot(&self, vector: &[f64]) -> f64 {
-        match self.values {
-            None => self.indices.iter().map(|index| vector[*index as usize]).sum(),
-            Some(values) => {
-                self.indices.iter().zip(values).map(|(index, value)| vector[*index as usize] * value).sum()
-            }
-        }
+        self.iter().map(|(column, value)| vector[column] * value).sum()
     }
 
     /// Adds a multiple of the row to a vector.
     ///
     /// # Panics
     /// If the vector is shorter than a column asks for.
-    #[inline]
     pub fn add_to(&self, multiple: f64, vector: &mut [f64]) {
-        match self.values {
-            None => {
-                for index in self.indices {
-                    vector[*index as usize] += multiple;
-                }
-            }
-            Some(values) => {
-                for (index, value) in self.indices.iter().zip(values) {
-                    vector[*index as usize] += multiple * value;
-                }
-            }
-        }
+        self.iter().for_each(|(column, value)| vector[column] += multiple * value);
     }
 
     /// Sum of the squares of the entries.
     pub fn squared_norm(&self) -> f64 {
-        self.values.map_or(self.indices.len() as f64, |values| values.iter().map(|value| value * value).sum())
+        self.iter().map(|(_, value)| value * value).sum()
     }
 }
 
@@ -348,8 +529,40 @@ mod tests {
             builder.end_row();
         }
         let ones = builder.finish();
-        assert_eq!(ones.bytes(), 100 * 4 + 101 * 8);
+        assert_eq!(ones.bytes(), 100 + 101 * 8);
         assert_eq!((ones.row(7).dot(&[2.0; 100]), ones.row(7).squared_norm()), (2.0, 1.0));
+    }
+
+    #[test]
+    fn many_rows_at_once_are_rows_one_by_one() {
+        // One, two and four bytes of column; with and without values; padded and not.
+        for columns in [5, 300, 70_000] {
+            for values in [[1.0, 1.0, 1.0], [0.5, -2.0, 1.0]] {
+                let mut builder = SparseBuilder::new();
+                for row in 0..40 {
+                    for entry in 0..row % 5 {
+                        let column = entry * (columns / 5) + row % (columns / 5);
+                        builder.push(column, values[(row + entry) % 3]).unwrap();
+                    }
+                    builder.end_row();
+                }
+                let matrix = builder.finish().with_columns(columns).unwrap();
+                let entry = |column: usize| ((column * 37) % 101) as f64 - 50.0;
+                for length in [columns, matrix.padded_columns()] {
+                    let vector: Vec<f64> = (0..length).map(entry).collect();
+                    let mut products = [0.0; 30];
+                    matrix.multiply(7..37, &vector, &mut products);
+                    let mut sum = vec![0.0; length];
+                    matrix.add_multiples(7..37, &products, &mut sum);
+                    let mut expected = vec![0.0; length];
+                    for (place, product) in products.iter().enumerate() {
+                        assert_eq!(*product, matrix.row(7 + place).dot(&vector));
+                        matrix.row(7 + place).add_to(*product, &mut expected);
+                    }
+                    assert_eq!(sum, expected);
+                }
+            }
+        }
     }
 
     #[test]

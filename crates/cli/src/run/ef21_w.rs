@@ -330,7 +330,7 @@ struct Problem {
 impl Problem {
     fn new(arguments: &FitArguments, data: &LibsvmData, loss: Loss, seed: u64) -> Result<Self, Failure> {
         let classes = match loss {
-            Loss::Logistic => Some(Classes::of(&data.labels, arguments.positive).map_err(Failure::input)?),
+            Loss::Logistic => Some(Classes::of(&data.labels, arguments.positive).map_err(without_classes)?),
             Loss::LeastSquares if arguments.positive.is_some() => {
                 return Err(Failure::input("--positive names a class, but least squares has none")
                     .hint("use --loss logistic, or leave --positive out"));
@@ -351,6 +351,18 @@ impl Problem {
     }
 }
 
+/// Labels that the logistic loss does not take, with the options that help.
+fn without_classes(error: backstitch_optimize::Error) -> Failure {
+    use backstitch_optimize::Error as Refused;
+    let hint = match &error {
+        Refused::OneClass { .. } => Some("give --loss least-squares".into()),
+        Refused::ManyClasses { .. } => Some("give --positive LABEL, or --loss least-squares".into()),
+        Refused::NoSuchClass { .. } => Some("give --positive one of them".into()),
+        _ => None,
+    };
+    Failure::input(error).maybe_hint(hint)
+}
+
 /// How well the model fits the rows it was made from.
 struct Quality {
     /// Share of rows with the right label, or the root of the mean squared error.
@@ -368,9 +380,10 @@ fn quality(problem: &Problem, model: &Model) -> Result<Quality, Failure> {
     let pairs = || predictions.iter().zip(labels);
     Ok(match model.loss {
         Loss::Logistic => {
-            let right = pairs().filter(|(prediction, label)| prediction.score * **label > 0.0).count();
+            let right =
+                pairs().filter(|(prediction, label)| (prediction.score > 0.0) == (**label > 0.0)).count();
             let positive = labels.iter().filter(|label| **label > 0.0).count() as f64 / rows;
-            let separated = right == labels.len();
+            let separated = pairs().all(|(prediction, label)| prediction.score * label > 0.0);
             Quality { value: right as f64 / rows, constant: positive.max(1.0 - positive), separated }
         }
         Loss::LeastSquares => {
@@ -445,10 +458,10 @@ impl Report<'_> {
     fn words(&self) -> String {
         let (fit, federated) = (self.fit, &self.problem.federated);
         let mut text = format!(
-            "{} rows, {} features, {} clients\n",
-            federated.features().rows(),
-            federated.features().columns(),
-            federated.clients()
+            "{}, {}, {}\n",
+            counted(federated.features().rows(), "row"),
+            counted(federated.features().columns(), "feature"),
+            counted(federated.clients(), "client")
         );
         text += &certificate_words(&fit.certificate, self.arguments.sending.compressor);
         let outcome = match fit.outcome {
@@ -459,8 +472,8 @@ impl Report<'_> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{} rounds{outcome}: |gradient|^2 {:.3e} · loss {:.6}, from {:.6}",
-            fit.rounds,
+            "{}{outcome}: |gradient|^2 {:.3e} · loss {:.6}, from {:.6}",
+            counted(fit.rounds, "round"),
             self.last_squared_gradient().unwrap_or(f64::NAN),
             fit.last_value,
             fit.first_value
@@ -495,6 +508,11 @@ impl Report<'_> {
     }
 }
 
+/// `1 row`, `2 rows`.
+fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Bits in a unit that people read.
 fn amount(bits: u64) -> String {
     let bits = bits as f64;
@@ -511,15 +529,15 @@ fn certificate_words(certificate: &Certificate, compressor: Compressor) -> Strin
     format!(
         "smoothness: L {smoothness:.6} · L_AM {arithmetic_mean:.6} · L_QM {quadratic_mean:.6} · L_var {variance:.3e}\n\
          {compressor}: alpha {:.6} · xi {:.4} · {} bits per message\n\
-         certified steps: new {:.6e} · old {:.6e} ({:.3} times shorter) · on clones {:.6e}\n\
+         certified steps: new {:.6e} · old {:.6e} · on clones {:.6e}; new is {:.3} times as long as old\n\
          step taken: {:.6e}\n",
         contraction.alpha,
         contraction.xi,
         compressor.bits(certificate.dimension),
         certificate.new_step,
         certificate.old_step,
-        certificate.new_step / certificate.old_step,
         certificate.clones_step,
+        certificate.new_step / certificate.old_step,
         certificate.step,
     )
 }
@@ -585,7 +603,8 @@ fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure
     terminal::print(&text)?;
     if let Some(classes) = &saved.model.classes {
         let signs = classes.signs(&data.labels);
-        let right = predictions.iter().zip(&signs).filter(|(row, sign)| row.score * **sign > 0.0).count();
+        let right =
+            predictions.iter().zip(&signs).filter(|(row, sign)| (row.score > 0.0) == (**sign > 0.0)).count();
         terminal::say(format_args!("{right} of {} labels right", signs.len()));
     }
     Ok(EXIT_DONE)

@@ -8,6 +8,7 @@ mod generated;
 mod kill;
 mod reproduce;
 mod run_causal_minimax;
+mod run_ef21_w;
 mod run_language;
 mod run_others;
 mod run_topo;

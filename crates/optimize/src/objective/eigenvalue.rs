@@ -52,23 +52,27 @@ pub fn largest_eigenvalue(
         return EigenvalueBounds { upper: 0.0, ..bounds };
     }
     let nonnegative = rows.clone().all(|row| features.row(row).iter().all(|(_, value)| value >= 0.0));
-    let mut vector = vec![0.0; features.columns()];
+    let length = features.padded_columns();
+    let mut vector = vec![0.0; length];
     let mut stream = Stream::new(0, "largest eigenvalue");
     for &column in &used {
         vector[column] = if nonnegative { 1.0 } else { stream.normal() };
     }
-    normalise(&mut vector);
-    let mut image = vec![0.0; features.columns()];
+    // What lies behind the last column stays zero.
+    let columns = features.columns();
+    normalise(&mut vector[..columns]);
+    let mut image = vec![0.0; length];
+    let mut products = vec![0.0; rows.len()];
     // (2d/π)/δ², the inverse square of what the component along the eigenvector exceeds.
     let odds = 2.0 * used.len() as f64 / std::f64::consts::PI / (FAILURE * FAILURE);
     while bounds.steps < most {
-        image.fill(0.0);
-        for row in rows.clone() {
-            let row_weight = weight(row);
-            let row = features.row(row);
-            row.add_to(row_weight * row.dot(&vector), &mut image);
+        image[..columns].fill(0.0);
+        features.multiply(rows.clone(), &vector, &mut products);
+        for (product, row) in products.iter_mut().zip(rows.clone()) {
+            *product *= weight(row);
         }
-        let quotient: f64 = vector.iter().zip(&image).map(|(x, y)| x * y).sum();
+        features.add_multiples(rows.clone(), &products, &mut image);
+        let quotient: f64 = vector[..columns].iter().zip(&image).map(|(x, y)| x * y).sum();
         bounds.lower = bounds.lower.max(quotient * (1.0 - ROUNDING));
         let above = if nonnegative {
             used.iter().map(|&column| image[column] / vector[column]).fold(0.0, f64::max)
@@ -81,7 +85,7 @@ pub fn largest_eigenvalue(
             break;
         }
         std::mem::swap(&mut vector, &mut image);
-        if normalise(&mut vector) == 0.0 {
+        if normalise(&mut vector[..columns]) == 0.0 {
             break;
         }
         if nonnegative {

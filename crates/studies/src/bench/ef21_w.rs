@@ -28,7 +28,8 @@ const SAME: f64 = 1e-9;
 fn works(folder: &Path) -> Result<Vec<Work>, String> {
     let file = folder.join("indicators.txt");
     std::fs::write(&file, indicators()).map_err(|error| format!("{}: {error}", file.display()))?;
-    let sizes = [(20, 1000, "numpy"), (20, 1000, "scipy"), (100, 200, "numpy"), (100, 200, "scipy")];
+    // Twenty workers, and the paper's thousand.
+    let sizes = [(20, 1000, "numpy"), (20, 1000, "scipy"), (1000, 100, "numpy"), (1000, 100, "scipy")];
     sizes.iter().map(|&(clients, rounds, peer)| work(&file, clients, rounds, peer)).collect()
 }
 
