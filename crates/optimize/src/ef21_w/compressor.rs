@@ -106,13 +106,7 @@ impl Compressor {
     pub(super) fn compress(self, vector: &[f64], stream: &mut Stream, order: &mut Vec<u32>) -> Compressed {
         match self {
             Self::Top(1) => {
-                let mut best = 0;
-                for (index, value) in vector.iter().enumerate() {
-                    // Strictly: the first of equal ones stays.
-                    if value.abs() > vector[best].abs() {
-                        best = index;
-                    }
-                }
+                let best = first_largest(vector);
                 Compressed::Sparse { indices: vec![best as u32], values: vec![vector[best]] }
             }
             Self::Top(count) => {
@@ -142,6 +136,25 @@ impl Compressor {
             Self::Identity => Compressed::Dense(vector.to_vec()),
         }
     }
+}
+
+/// The first of the entries of largest absolute value; NaN is never the largest.
+fn first_largest(vector: &[f64]) -> usize {
+    const LANES: usize = 16;
+    let largest = pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0_f64; LANES];
+            let (blocks, rest) = vector.as_chunks::<LANES>();
+            for block in blocks {
+                for (lane, value) in lanes.iter_mut().zip(block) {
+                    *lane = if value.abs() > *lane { value.abs() } else { *lane };
+                }
+            }
+            rest.iter().map(|value| value.abs()).chain(lanes).fold(0.0, f64::max)
+        },
+    );
+    vector.iter().position(|value| value.abs() == largest).unwrap_or(0)
 }
 
 fn sparse(vector: &[f64], chosen: &[u32]) -> Compressed {
@@ -204,5 +217,30 @@ impl FromStr for Compressor {
             ("natural" | "identity" | "none", Some(_)) => Err(format!("`{name}` takes no number")),
             _ => Err("use top:K, random:K, natural or identity".into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_largest_is_found_wherever_it_lies() {
+        let mut stream = Stream::new(0, "largest");
+        for length in 1..80 {
+            let mut vector: Vec<f64> = (0..length).map(|_| (stream.normal() * 3.0).round()).collect();
+            let plain = |vector: &[f64]| {
+                (1..vector.len()).fold(
+                    0,
+                    |best, index| if vector[index].abs() > vector[best].abs() { index } else { best },
+                )
+            };
+            assert_eq!(first_largest(&vector), plain(&vector), "{vector:?}");
+            vector[length / 2] = f64::NEG_INFINITY;
+            assert_eq!(first_largest(&vector), length / 2);
+        }
+        assert_eq!(first_largest(&[f64::NAN, 1.0, f64::NAN]), 1);
+        assert_eq!(first_largest(&[f64::NAN; 3]), 0);
+        assert_eq!(first_largest(&[0.0, -0.0]), 0);
     }
 }

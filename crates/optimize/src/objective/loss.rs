@@ -133,12 +133,15 @@ impl Regulariser {
                     *slope += strength * weight;
                 }
             }
-            Self::Bounded(strength) => {
-                for (slope, weight) in gradient.iter_mut().zip(weights) {
-                    let below = 1.0 + weight * weight;
-                    *slope += 2.0 * strength * weight / (below * below);
-                }
-            }
+            Self::Bounded(strength) => pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for (slope, weight) in gradient.iter_mut().zip(weights) {
+                        let below = 1.0 + weight * weight;
+                        *slope += 2.0 * strength * weight / (below * below);
+                    }
+                },
+            ),
         }
     }
 
