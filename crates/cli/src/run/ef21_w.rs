@@ -85,6 +85,10 @@ struct FitArguments {
     /// With --batch or --participation, measure the gradient every so many rounds
     #[arg(long, value_name = "N", default_value_t = 10)]
     measure_every: usize,
+    /// Spread the clients over the ranks of the MPI job that this runs in (`mpirun -n 4 backstitch run …`); the first rank writes
+    #[cfg(feature = "mpi")]
+    #[arg(long)]
+    mpi: bool,
     /// Folder for model.json, trace.csv, clients.csv and summary.json; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -287,7 +291,9 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     drop(data);
     let objectives = problem.federated.objectives(loss, arguments.regulariser).map_err(Failure::input)?;
     let smoothness = smoothness_of_rows(&objectives).map_err(Failure::input)?;
-    let fit = method.fit(&objectives, &smoothness).map_err(Failure::input)?;
+    let Some(fit) = rounds(arguments, &method, &objectives, &smoothness)? else {
+        return Ok(EXIT_DONE);
+    };
     let model = Model { loss, classes: problem.classes, weights: fit.point.clone() };
     let report = Report { arguments, problem: &problem, fit: &fit, quality: quality(&problem, &model)? };
     let summary = report.summary();
@@ -319,6 +325,42 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
         terminal::say(format_args!("written: {}", folder.display()));
     }
     Ok(EXIT_DONE)
+}
+
+/// Runs the rounds; nothing on ranks that leave the writing to the first one.
+#[cfg(not(feature = "mpi"))]
+fn rounds(
+    _: &FitArguments,
+    method: &method::Ef21W,
+    objectives: &[RowObjective<'_>],
+    smoothness: &Smoothness,
+) -> Result<Option<Fit>, Failure> {
+    method.fit(objectives, smoothness).map(Some).map_err(Failure::input)
+}
+
+/// Runs the rounds; nothing on ranks that leave the writing to the first one.
+#[cfg(feature = "mpi")]
+fn rounds(
+    arguments: &FitArguments,
+    method: &method::Ef21W,
+    objectives: &[RowObjective<'_>],
+    smoothness: &Smoothness,
+) -> Result<Option<Fit>, Failure> {
+    if !arguments.mpi {
+        return method.fit(objectives, smoothness).map(Some).map_err(Failure::input);
+    }
+    let ranks = method::Ranks::join().ok_or_else(|| Failure::internal("MPI has been started before"))?;
+    if ranks.count() > objectives.len() {
+        let message = format!("{} ranks share {} clients", ranks.count(), objectives.len());
+        return Err(Failure::input(message).hint("start fewer ranks, or give more --clients"));
+    }
+    let own = ranks.share(objectives.len());
+    let dimension = objectives[0].dimension();
+    let mut exchange = ranks.exchange(dimension);
+    let fit = method
+        .fit_shared(&objectives[own.clone()], own.start, smoothness, vec![0.0; dimension], &mut exchange)
+        .map_err(Failure::input)?;
+    Ok((ranks.rank() == 0).then_some(fit))
 }
 
 /// Rows over clients, ready for a loss.

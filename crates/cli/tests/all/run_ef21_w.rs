@@ -4,7 +4,7 @@ use crate::sandbox::{Sandbox, json_file};
 use crate::snapshot::session;
 
 /// Rows of two noisy classes that need no generator beside ours.
-fn rows(count: usize) -> String {
+pub(crate) fn rows(count: usize) -> String {
     let mut stream = backstitch_numerics::Stream::new(0, "sparse rows of the user's");
     let mut text = String::new();
     for _ in 0..count {

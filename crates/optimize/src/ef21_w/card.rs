@@ -24,6 +24,7 @@ pub const CARD: Card = Card {
          logistic loss; half of the contraction is spent on the noise.",
         "Numbers are sent, and counted, as the 64 bits that they have; coordinates are counted too, and so is the first gradient.",
         "Smoothness constants are upper bounds that hold, so the steps are certified in floating point too, up to rounding.",
-        "Clients are simulated in one process. The exchange is made for ranks, but no transport between machines is here.",
+        "Clients are simulated in one process or, in a build with the feature mpi, spread over the ranks of an MPI job, which visit \
+         the same points; every rank reads the whole file.",
     ],
 };

@@ -85,6 +85,8 @@ mod federated;
 mod fit;
 mod model;
 mod parameters;
+#[cfg(feature = "mpi")]
+mod ranks;
 
 pub use card::CARD;
 pub use compressor::{Compressed, Compressor};
@@ -94,6 +96,8 @@ pub use federated::{Federated, Split, smoothness_of_rows};
 pub use fit::{Fit, Measurement, Outcome};
 pub use model::{Model, Prediction};
 pub use parameters::{Algorithm, Initial, Parameters, Step};
+#[cfg(feature = "mpi")]
+pub use ranks::{RankExchange, Ranks};
 
 use crate::Error;
 use crate::objective::Objective;
