@@ -2,6 +2,8 @@
 //!
 //! Rows, columns and clients are counted from 0 in the fields and in the messages.
 
+use crate::ef21_w::VECTORS;
+
 /// An error of the optimize wing.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -92,6 +94,19 @@ pub enum Error {
         clients: usize,
         /// Rows there are.
         rows: usize,
+    },
+    /// More numbers than are kept.
+    #[error(
+        "{clients} clients with {features} features need {VECTORS} x {clients} x {features} numbers, but at most {most} are kept; \
+         use fewer clients, or number the features without gaps"
+    )]
+    TooManyNumbers {
+        /// Clients asked for.
+        clients: usize,
+        /// Features there are.
+        features: usize,
+        /// Most numbers that are kept.
+        most: usize,
     },
     /// A client whose loss is affine.
     #[error(

@@ -102,6 +102,11 @@ pub use ranks::{RankExchange, Ranks};
 use crate::Error;
 use crate::objective::Objective;
 
+/// Vectors that a client keeps: its estimate, its gradient, and what is compressed.
+pub(crate) const VECTORS: usize = 3;
+/// Most numbers that clients keep together: 32 GiB.
+const MOST_NUMBERS: usize = 1 << 32;
+
 /// The method: parameters that were checked.
 #[derive(Clone, Debug)]
 pub struct Ef21W {
@@ -134,9 +139,10 @@ impl Ef21W {
     /// Runs the method from zero, all clients in this process.
     ///
     /// # Errors
-    /// [`Error::Parameter`], [`Error::Length`].
+    /// [`Error::Parameter`], [`Error::Length`], [`Error::TooManyNumbers`].
     pub fn fit<O: Objective>(&self, clients: &[O], smoothness: &Smoothness) -> Result<Fit, Error> {
         let dimension = clients.first().map_or(0, Objective::dimension);
+        check_size(clients.len(), dimension)?;
         self.fit_from(clients, smoothness, vec![0.0; dimension])
     }
 
@@ -179,6 +185,7 @@ impl Ef21W {
         if dimension == 0 {
             return Err(Error::NoFeatures);
         }
+        check_size(own.len(), dimension)?;
         for (place, objective) in own.iter().enumerate() {
             if objective.dimension() != dimension {
                 let what = format!("the argument of client {}", first + place);
@@ -200,5 +207,14 @@ impl Ef21W {
         });
         let plan = fit::Plan::new(&self.parameters, smoothness, dimension, variances.as_deref())?;
         fit::run(plan, own, first, start, exchange)
+    }
+}
+
+/// Refuses what would not fit a machine before any of it is asked for.
+fn check_size(clients: usize, features: usize) -> Result<(), Error> {
+    let numbers = clients.checked_mul(features).and_then(|numbers| numbers.checked_mul(VECTORS));
+    match numbers.filter(|numbers| *numbers <= MOST_NUMBERS) {
+        Some(_) => Ok(()),
+        None => Err(Error::TooManyNumbers { clients, features, most: MOST_NUMBERS }),
     }
 }

@@ -14,8 +14,6 @@ use std::ops::Range;
 
 use backstitch_numerics::{SparseMatrix, Stream};
 
-use super::squared_norm;
-
 /// Chance that the bound for entries of both signs does not hold.
 const FAILURE: f64 = 1e-9;
 /// Rounding of one step, relative.
@@ -58,21 +56,20 @@ pub fn largest_eigenvalue(
     for &column in &used {
         vector[column] = if nonnegative { 1.0 } else { stream.normal() };
     }
-    // What lies behind the last column stays zero.
-    let columns = features.columns();
-    normalise(&mut vector[..columns]);
+    // Columns that are not used stay zero, and are not looked at: there may be many.
+    normalise(&mut vector, &used);
     let mut image = vec![0.0; length];
     let mut products = vec![0.0; rows.len()];
     // (2d/π)/δ², the inverse square of what the component along the eigenvector exceeds.
     let odds = 2.0 * used.len() as f64 / std::f64::consts::PI / (FAILURE * FAILURE);
     while bounds.steps < most {
-        image[..columns].fill(0.0);
+        used.iter().for_each(|&column| image[column] = 0.0);
         features.multiply(rows.clone(), &vector, &mut products);
         for (product, row) in products.iter_mut().zip(rows.clone()) {
             *product *= weight(row);
         }
         features.add_multiples(rows.clone(), &products, &mut image);
-        let quotient: f64 = vector[..columns].iter().zip(&image).map(|(x, y)| x * y).sum();
+        let quotient: f64 = used.iter().map(|&column| vector[column] * image[column]).sum();
         bounds.lower = bounds.lower.max(quotient * (1.0 - ROUNDING));
         let above = if nonnegative {
             used.iter().map(|&column| image[column] / vector[column]).fold(0.0, f64::max)
@@ -85,7 +82,7 @@ pub fn largest_eigenvalue(
             break;
         }
         std::mem::swap(&mut vector, &mut image);
-        if normalise(&mut vector[..columns]) == 0.0 {
+        if normalise(&mut vector, &used) == 0.0 {
             break;
         }
         if nonnegative {
@@ -109,11 +106,11 @@ fn used_columns(features: &SparseMatrix, rows: Range<usize>) -> Vec<usize> {
     used.iter().enumerate().filter(|(_, used)| **used).map(|(column, _)| column).collect()
 }
 
-/// Divides a vector by its length, which is given back.
-fn normalise(vector: &mut [f64]) -> f64 {
-    let length = squared_norm(vector).sqrt();
+/// Divides the used entries of a vector, all that are not zero, by their length, which is given back.
+fn normalise(vector: &mut [f64], used: &[usize]) -> f64 {
+    let length = used.iter().map(|&column| vector[column] * vector[column]).sum::<f64>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value /= length);
+        used.iter().for_each(|&column| vector[column] /= length);
     }
     length
 }

@@ -659,6 +659,42 @@ fn parameters_out_of_range_are_refused_with_a_way_out() {
     ));
 }
 
+/// A function of more numbers than a machine keeps, of which nothing is ever asked.
+struct Vast;
+
+impl Objective for Vast {
+    fn dimension(&self) -> usize {
+        1 << 40
+    }
+
+    fn value(&self, _: &[f64]) -> f64 {
+        unreachable!("it is refused before")
+    }
+
+    fn gradient(&self, _: &[f64], _: &mut [f64]) {
+        unreachable!("it is refused before")
+    }
+
+    fn smoothness(&self) -> f64 {
+        1.0
+    }
+
+    fn lower_bound(&self) -> Option<f64> {
+        None
+    }
+}
+
+#[test]
+fn what_no_machine_keeps_is_refused_before_it_is_asked_for() {
+    let smoothness = Smoothness::of_clients_only(vec![1.0; 2]).unwrap();
+    let error = Ef21W::new(Parameters::default()).unwrap().fit(&[Vast, Vast], &smoothness).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "2 clients with 1099511627776 features need 3 x 2 x 1099511627776 numbers, but at most 4294967296 are kept; use fewer \
+         clients, or number the features without gaps"
+    );
+}
+
 #[test]
 fn constants_that_are_none_are_refused() {
     assert_eq!(Smoothness::new(1.0, vec![1.0, 0.0]), Err(Error::ZeroSmoothness { client: 1 }));
