@@ -1,6 +1,6 @@
 //! Arms, metrics and claims of the study of `ef21-w`.
 
-use backstitch_claim::{Arm, Better, Claim, Effect, Metric, Role, Scope, Statistic};
+use backstitch_claim::{Arm, Claim, Effect, Metric, Role, Scope, Statistic};
 
 /// Generated quadratics: 97 clients of smoothness 1 and three of the number in the name.
 pub(super) const QUADRATICS: &[&str] = &["equal", "x10", "x100", "x1000", "x10000"];
@@ -86,24 +86,20 @@ pub(super) const ARMS: &[Arm] = &[
 ];
 
 pub(super) const METRICS: &[Metric] = &[
-    lower("log_gradient", "natural logarithm of |gradient|^2 after all rounds"),
-    lower(
+    Metric::lower("log_gradient", "natural logarithm of |gradient|^2 after all rounds"),
+    Metric::lower(
         "log_rounds",
         "natural logarithm of the rounds until |gradient|^2 has fallen to a share of its start; all rounds if it has not",
     ),
-    lower("log_bits", "natural logarithm of the bits sent up to there by all clients"),
-    lower("guarantee_ratio", "mean of |gradient|^2 over the rounds, divided by what is guaranteed"),
-    lower(
+    Metric::lower("log_bits", "natural logarithm of the bits sent up to there by all clients"),
+    Metric::lower("guarantee_ratio", "mean of |gradient|^2 over the rounds, divided by what is guaranteed"),
+    Metric::lower(
         "iterate_gap",
         "largest distance of EF21's points from EF21-W's at equal steps, relative to the largest point",
     ),
-    lower("mean_ratio", "L_QM/L_AM: how much longer the new step can be at most"),
-    lower("step_ratio", "new certified step divided by the old one"),
+    Metric::lower("mean_ratio", "L_QM/L_AM: how much longer the new step can be at most"),
+    Metric::lower("step_ratio", "new certified step divided by the old one"),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
 
 /// What most claims have in common.
 const BASE: Claim = Claim {

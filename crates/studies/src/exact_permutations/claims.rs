@@ -117,12 +117,12 @@ pub(super) const ARMS: &[Arm] = &[
 ];
 
 pub(super) const METRICS: &[Metric] = &[
-    lower(
+    Metric::lower(
         "gap",
         "largest difference between closed form and numeric solution: means, variances, covariances",
     ),
-    lower("models", "networks averaged until 90 % of the inputs with two ones come out exactly"),
-    lower("log_models", "natural logarithm of models: its differences are relative"),
+    Metric::lower("models", "networks averaged until 90 % of the inputs with two ones come out exactly"),
+    Metric::lower("log_models", "natural logarithm of models: its differences are relative"),
     Metric {
         name: "exact",
         description: "1 if every input comes out exactly with the number of models that the theory asks for, else 0",
@@ -135,21 +135,20 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Higher,
         worst: Some(0.0),
     },
-    lower("size", "the number of models that the theory asks for"),
-    lower("log_gap", "absolute natural logarithm of the ratio of recorded to predicted number of models"),
-    lower(
+    Metric::lower("size", "the number of models that the theory asks for"),
+    Metric::lower(
+        "log_gap",
+        "absolute natural logarithm of the ratio of recorded to predicted number of models",
+    ),
+    Metric::lower(
         "misfit",
         "root mean square, over inputs and outputs, of (average − mean of the theory) ÷ its standard error: 1 if they agree",
     ),
-    lower(
+    Metric::lower(
         "spread_gap",
         "absolute difference from 1 of the sample variance over that of the theory, averaged",
     ),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
 
 /// What most claims have in common.
 const BASE: Claim = Claim {
