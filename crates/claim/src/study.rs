@@ -77,6 +77,18 @@ pub struct Metric {
     pub worst: Option<f64>,
 }
 
+impl Metric {
+    /// Less is better, without a bound.
+    pub const fn lower(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, better: Better::Lower, worst: None }
+    }
+
+    /// More is better, without a bound.
+    pub const fn higher(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, better: Better::Higher, worst: None }
+    }
+}
+
 /// Which direction of a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

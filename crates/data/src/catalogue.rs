@@ -74,7 +74,60 @@ pub const CATALOGUE: &[PublicSet] = &[
                    Approach. ICML 2023, arXiv 2107.01876",
         used_by: &["causal-minimax"],
     },
+    libsvm_set(
+        "a9a",
+        "Adult income above 50,000 dollars: 32,561 people, 123 indicators, sparse",
+        &[PublicFile {
+            path: "libsvm/a9a.txt.gz",
+            origin: "https://raw.githubusercontent.com/IgorSokoloff/ef21_experiments_source_code/805c9d77de73fe211712ce21e865c1bdbc7c032a/data/a9a.txt",
+            sha256: "f5d5ffd8d865ff41328e7ee043e4b020816914ff6843ff15b98905ddbedce906",
+            bytes: 2_329_875,
+        }],
+    ),
+    libsvm_set(
+        "w8a",
+        "Web pages of one category or not: 49,749 pages, 300 keywords, sparse",
+        &[PublicFile {
+            path: "libsvm/w8a.txt.gz",
+            origin: "https://raw.githubusercontent.com/IgorSokoloff/ef21_experiments_source_code/805c9d77de73fe211712ce21e865c1bdbc7c032a/data/w8a.txt",
+            sha256: "6a9fa8fd5f524303240a5db07d4b3d4a51e8b7b4b20a914105d8e3e8c81640f2",
+            bytes: 3_478_238,
+        }],
+    ),
+    libsvm_set(
+        "phishing",
+        "Phishing or honest web sites: 11,055 sites, 68 features, sparse",
+        &[PublicFile {
+            path: "libsvm/phishing.txt.gz",
+            origin: "https://raw.githubusercontent.com/IgorSokoloff/ef21_experiments_source_code/805c9d77de73fe211712ce21e865c1bdbc7c032a/data/phishing.txt",
+            sha256: "0cf66ef36604c393da9359b2e5d894a2df8aee31fd184633cefa138add2ef08a",
+            bytes: 3_620_168,
+        }],
+    ),
+    libsvm_set(
+        "mushrooms",
+        "Poisonous or edible mushrooms: 8,124 kinds, 112 indicators, sparse",
+        &[PublicFile {
+            path: "libsvm/mushrooms.txt.gz",
+            origin: "https://raw.githubusercontent.com/IgorSokoloff/ef21_experiments_source_code/805c9d77de73fe211712ce21e865c1bdbc7c032a/data/mushrooms.txt",
+            sha256: "f39a4eb628dc61a7d43760815b061c9e497aa728ce1ad8bde57a09ef6043b538",
+            bytes: 879_712,
+        }],
+    ),
 ];
+
+/// A set of the LIBSVM collection, as the authors of EF21 publish it with their experiments.
+const fn libsvm_set(name: &'static str, title: &'static str, files: &'static [PublicFile]) -> PublicSet {
+    PublicSet {
+        name,
+        title,
+        files,
+        licence: "MIT",
+        citation: "C.-C. Chang, C.-J. Lin: LIBSVM: a library for support vector machines. ACM Transactions on Intelligent \
+                   Systems and Technology 2 (2011), 27:1-27:27",
+        used_by: &["ef21-w"],
+    }
+}
 
 /// One file per input length k = 2 … 30, in this order.
 const PERMLEARN: PublicSet = PublicSet {

@@ -1,7 +1,8 @@
 //! Readers, generators and the data directory of backstitch.
 //!
-//! What a user brings is read by [`table`] (a numeric table), [`edges`] (a known graph) and [`order`] (a known order
-//! of the columns). What is published elsewhere is listed in [`catalogue`], fetched by [`download`] and found again
+//! What a user brings is read by [`table`] (a numeric table), [`libsvm`] (sparse rows with labels), [`edges`] (a known
+//! graph), [`order`] (a known order of the columns) and [`jsonl`] (one JSON value per line). What is published elsewhere is
+//! listed in [`catalogue`], fetched by [`download`] and found again
 //! by [`directory`]; [`hash`] says whether it is still the same. Every error names the file and the place in it, and
 //! offers a way out where there is one.
 
@@ -13,10 +14,13 @@ pub mod edges;
 mod fields;
 pub mod hash;
 pub mod input;
+pub mod jsonl;
+pub mod libsvm;
 mod names;
 pub mod order;
 pub mod table;
 mod table_error;
 
 pub use directory::DataDirectory;
+pub use libsvm::{LibsvmData, LibsvmError, LibsvmOptions, read_libsvm, read_libsvm_from};
 pub use table::{Table, TableError, TableOptions, read_table, read_table_from};

@@ -18,7 +18,10 @@ pub enum Error {
         /// What to do about it.
         way_out: &'static str,
     },
-    /// A file that cannot be read.
+    /// A file that is not lines of text, or a line that is not JSON of the expected form.
+    #[error(transparent)]
+    Jsonl(#[from] backstitch_data::jsonl::JsonlError),
+    /// A file without anything in it, or not of the expected form.
     #[error("{}: {problem}", file.display())]
     File {
         /// The file.
@@ -26,7 +29,7 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// A line of a file that is not what it should be.
+    /// A line of a file that says something impossible.
     #[error("{}, line {line}: {problem}", file.display())]
     Line {
         /// The file.
@@ -215,6 +218,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of a line of a file.
+    pub(crate) fn at(file: &std::path::Path, line: usize, problem: impl Into<String>) -> Self {
+        Self::Line { file: file.to_owned(), line, problem: problem.into() }
+    }
+
     /// The error of a model, wrapped: what a closure given to this wing returns.
     pub fn model(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Model(error.into())

@@ -16,7 +16,6 @@
 
 pub mod error;
 pub mod facts;
-pub mod jsonl;
 pub mod locality;
 pub mod reversal_curse;
 pub mod spt;

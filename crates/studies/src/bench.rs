@@ -4,6 +4,8 @@
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "optimize")]
+pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
 #[cfg(feature = "language")]

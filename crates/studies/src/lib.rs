@@ -9,6 +9,8 @@ pub mod bench;
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "optimize")]
+pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
 #[cfg(feature = "language")]
@@ -53,6 +55,8 @@ pub const METHODS: &[Method] = &[
         study: &locality::STUDY,
         bench: &bench::locality::BENCH,
     },
+    #[cfg(feature = "optimize")]
+    Method { card: &backstitch_optimize::ef21_w::CARD, study: &ef21_w::STUDY, bench: &bench::ef21_w::BENCH },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
     #[cfg(feature = "statistics")]

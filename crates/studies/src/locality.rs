@@ -9,13 +9,13 @@
 use std::time::Instant;
 
 use backstitch_claim::{
-    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope,
-    Statistic, Study,
+    Arm, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope, Statistic,
+    Study,
 };
 use backstitch_language::locality::{
     CountModel, Distances, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Lessons, Network,
-    NetworkParameters, Observer, Policy, Query, Samples, Vocabulary, World, adjacent_pairs, ask, chain,
-    check_held_out, negative_scaffolds, observe_all, queries, scaffolds, squared_errors,
+    NetworkParameters, Observer, Policy, Query, Samples, ValueTokens, Vocabulary, World, adjacent_pairs, ask,
+    chain, check_held_out, negative_scaffolds, observe_all, queries, scaffolds, squared_errors,
 };
 use backstitch_nn::{Decoder, Scorer, TrainingParameters, cpu};
 use backstitch_numerics::Stream;
@@ -65,24 +65,28 @@ const fn arm(name: &'static str, role: Role, description: &'static str) -> Arm {
 }
 
 const METRICS: &[Metric] = &[
-    lower("error", "mean squared error to the exact conditional probability over the queries of a net"),
-    lower("neighbour_error", "the same over pairs joined by an edge, asked directly"),
-    higher("saved", "0.75 times the error of the direct estimate under local training, minus the error"),
-    higher("lost", "the error, minus 0.9 times that of the direct estimate under local training"),
-    higher("misled", "the error, minus twice that of the scaffolded estimate under local training"),
-    higher("learned", "0.3 times the error of the marginal, minus the error"),
-    lower("residual", "largest deviation from the theorem: scaffolded from truth, direct from marginal"),
-    lower("tokens", "tokens trained on, padding not counted; tokens per second are in the cell's speed.json"),
-    lower("dropped", "queries left out because their condition is rarer than 1 in 1,000"),
+    Metric::lower(
+        "error",
+        "mean squared error to the exact conditional probability over the queries of a net",
+    ),
+    Metric::lower("neighbour_error", "the same over pairs joined by an edge, asked directly"),
+    Metric::higher(
+        "saved",
+        "0.75 times the error of the direct estimate under local training, minus the error",
+    ),
+    Metric::higher("lost", "the error, minus 0.9 times that of the direct estimate under local training"),
+    Metric::higher("misled", "the error, minus twice that of the scaffolded estimate under local training"),
+    Metric::higher("learned", "0.3 times the error of the marginal, minus the error"),
+    Metric::lower(
+        "residual",
+        "largest deviation from the theorem: scaffolded from truth, direct from marginal",
+    ),
+    Metric::lower(
+        "tokens",
+        "tokens trained on, padding not counted; tokens per second are in the cell's speed.json",
+    ),
+    Metric::lower("dropped", "queries left out because their condition is rarer than 1 in 1,000"),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
-
-const fn higher(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Higher, worst: None }
-}
 
 const NETS: &[&str] = &["nets"];
 const CHAIN: &[&str] = &["chain"];
@@ -251,7 +255,7 @@ fn configuration(scale: Scale) -> Value {
             everything_samples: 100,
             steps: 4,
             everything_batch: 4,
-            learner: LearnerParameters { width: 8, layers: 1, heads: 2, batch: 8, training },
+            learner: LearnerParameters { width: 8, layers: 1, heads: 2, batch: 8, ..quick.learner },
             free: FreeParameters { runs: 2, most_steps: 7 },
             ..quick
         },
@@ -265,7 +269,7 @@ fn configuration(scale: Scale) -> Value {
             everything_samples: 1_000_000,
             steps: 300_000,
             everything_batch: 16,
-            learner: LearnerParameters { width: 512, layers: 10, heads: 8, batch: 128, training },
+            learner: LearnerParameters { width: 512, layers: 10, heads: 8, ..quick.learner },
             free: FreeParameters { runs: 10, most_steps: 99 },
             ..quick
         },
@@ -341,7 +345,7 @@ fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'
         World::select(&configuration.network, &configuration.held_out, configuration.nets, 1, seed)
             .map_err(CellError::new)?;
     let world = worlds.pop().ok_or_else(|| CellError::new("no net can be used"))?;
-    let vocabulary = Vocabulary::new(world.network.names());
+    let vocabulary = Vocabulary::new(world.network.names(), ValueTokens::Own);
     let batch = match cell.arm.as_str() {
         "learn-everything" => configuration.everything_batch,
         _ => configuration.learner.batch,
@@ -481,7 +485,7 @@ fn theorem(
     let mut between = |low: f64, high: f64| low + (high - low) * stream.uniform();
     let links: Vec<[f64; 2]> = (0..last).map(|_| [between(0.05, 0.25), between(0.75, 0.95)]).collect();
     let net = chain(between(0.2, 0.8), &links).map_err(CellError::new)?;
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Own);
     let pairs = net.pairs().map_err(CellError::new)?;
     let model = CountModel::of_pairs(&pairs, &adjacent_pairs(&net), &vocabulary).map_err(CellError::new)?;
     let apart: Vec<(usize, usize)> = (0..=last).flat_map(|a| (a + 2..=last).map(move |b| (a, b))).collect();

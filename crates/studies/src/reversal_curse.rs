@@ -9,8 +9,8 @@
 //! learn that names of one group never follow a description.
 
 use backstitch_claim::{
-    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope,
-    Statistic, Study,
+    Arm, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope, Statistic,
+    Study,
 };
 use backstitch_language::facts::{
     Fact, FactSet, Group, PeopleParameters, Record, SymbolicParameters, people, people_templates, symbolic,
@@ -70,24 +70,20 @@ const ARMS: &[Arm] = &[
 ];
 
 const METRICS: &[Metric] = &[
-    higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
-    higher("reversed_exact", "share of reversed questions answered exactly"),
-    higher("reversed_top1", "share of reversed questions whose answer ranks first within its group"),
-    higher(
+    Metric::higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
+    Metric::higher("reversed_exact", "share of reversed questions answered exactly"),
+    Metric::higher("reversed_top1", "share of reversed questions whose answer ranks first within its group"),
+    Metric::higher(
         "gap_share",
         "log-probability gap to a random other, reversed, absolute, as a share of the forward one",
     ),
-    higher("both_exact", "share of questions answered exactly; facts trained both ways"),
-    higher(
+    Metric::higher("both_exact", "share of questions answered exactly; facts trained both ways"),
+    Metric::higher(
         "context_exact",
         "share of reversed questions answered exactly with the fact's sentence in the prompt",
     ),
-    higher("tokens", "tokens learned, over all steps"),
+    Metric::higher("tokens", "tokens learned, over all steps"),
 ];
-
-const fn higher(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Higher, worst: None }
-}
 
 const FORWARD: Precondition = Precondition {
     sentence: "the trained direction is answered (at least 90 %)",

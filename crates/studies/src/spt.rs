@@ -6,8 +6,8 @@
 //! many sentences in equally many steps. The published data set has no licence and is not used.
 
 use backstitch_claim::{
-    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope,
-    Statistic, Study,
+    Arm, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope, Statistic,
+    Study,
 };
 use backstitch_language::facts::{NGrams, PeopleParameters, Record, people};
 use backstitch_language::reversal_curse::Parameters as Scoring;
@@ -68,20 +68,16 @@ const ARMS: &[Arm] = &[
 ];
 
 const METRICS: &[Metric] = &[
-    higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
-    higher("reversed_exact", "share of reversed questions answered exactly"),
-    higher(
+    Metric::higher("forward_exact", "share of forward questions answered exactly; facts of one direction"),
+    Metric::higher("reversed_exact", "share of reversed questions answered exactly"),
+    Metric::higher(
         "reversed_unseen",
         "the same, questions that share no run of six words across prompt and answer with a sentence drawn",
     ),
-    higher("kept", "reversed_exact minus 0.8 forward_exact"),
-    higher("both_exact", "share of questions answered exactly; facts trained both ways"),
-    higher("tokens", "tokens learned, over all steps"),
+    Metric::higher("kept", "reversed_exact minus 0.8 forward_exact"),
+    Metric::higher("both_exact", "share of questions answered exactly; facts trained both ways"),
+    Metric::higher("tokens", "tokens learned, over all steps"),
 ];
-
-const fn higher(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Higher, worst: None }
-}
 
 const ON_PEOPLE: Claim = Claim {
     id: "",

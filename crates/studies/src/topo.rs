@@ -9,8 +9,7 @@
 //! the variances alone go, and the claim `standardising-hurts` what happens without them.
 
 use backstitch_claim::{
-    Arm, Better, Cell, CellContext, CellError, Claim, Effect, Metric, OWN_DATA, Role, Scale, Scope,
-    Statistic, Study,
+    Arm, Cell, CellContext, CellError, Claim, Effect, Metric, OWN_DATA, Role, Scale, Scope, Statistic, Study,
 };
 use backstitch_data::dag::{DagParameters, Graph, Noise, generate};
 use backstitch_data::edges::{adjacency, read_edges};
@@ -127,25 +126,21 @@ const ARMS: &[Arm] = &[
 ];
 
 const METRICS: &[Metric] = &[
-    lower("dense_score", "least-squares score of the dense fit on the final order"),
-    lower(
+    Metric::lower("dense_score", "least-squares score of the dense fit on the final order"),
+    Metric::lower(
         "log_score",
         "natural logarithm of dense_score: its differences are relative and add up over settings",
     ),
-    lower(
+    Metric::lower(
         "sparse_score",
         "least-squares score of the graph, weights below 0.3 dropped and the rest re-fitted",
     ),
-    lower("shd", "structural Hamming distance to the true graph; a reversed edge counts once"),
-    lower("excess", "dense score minus the dense score of the true order"),
-    lower("rise", "dense score after post-processing minus before, zero if it fell"),
-    lower("route_gap", "relative difference between the fast score and one regression per node"),
-    lower("evaluations", "number of scores computed"),
+    Metric::lower("shd", "structural Hamming distance to the true graph; a reversed edge counts once"),
+    Metric::lower("excess", "dense score minus the dense score of the true order"),
+    Metric::lower("rise", "dense score after post-processing minus before, zero if it fell"),
+    Metric::lower("route_gap", "relative difference between the fast score and one regression per node"),
+    Metric::lower("evaluations", "number of scores computed"),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
 
 /// Scores that differ by less are the same score.
 const SAME: f64 = 1e-9;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use backstitch_data::jsonl::read_lines;
 use backstitch_language::facts::{Fact, FactSet, Group, Template, Templates, people_templates, read_facts};
-use backstitch_language::jsonl::read_lines;
 use backstitch_language::reversal_curse::{Evaluation, SummaryRow};
 use backstitch_language::train::{FitParameters, Learned, LossOn};
 use clap::{Args, ValueEnum};

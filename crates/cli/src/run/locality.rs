@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use backstitch_claim::write::write_atomic;
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_language::Error;
 use backstitch_language::locality::{
     Estimates, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Network, Observation,
-    Observer, Pairs, Policy, Queries, Query, Samples, Variable, Vocabulary, ask, check_held_out, gap_table,
-    held_out_pairs, learn, negative_scaffolds, observe_all, paired_differences, queries,
+    Observer, Pairs, Policy, Queries, Query, Samples, Shape, ValueTokens, Variable, Vocabulary, ask,
+    check_held_out, gap_table, held_out_pairs, learn, negative_scaffolds, observe_all, paired_differences,
+    queries,
 };
 use backstitch_nn::{Checkpoint, Scorer, TrainingParameters, cpu};
 use backstitch_numerics::{Stream, bootstrap};
@@ -17,6 +17,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::output;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -83,6 +84,22 @@ enum PolicyName {
     Everything,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ValuesName {
+    /// Two tokens of each variable's own: learned in far fewer steps
+    Own,
+    /// The same two tokens for all variables, as the digits of the paper's text
+    Shared,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShapeName {
+    /// Learned positions, as the paper
+    Gpt2,
+    /// Rotary positions and gated layers
+    Llama,
+}
+
 #[derive(Args, Debug)]
 struct Generate {
     #[command(flatten)]
@@ -99,6 +116,12 @@ struct Fit {
     /// Folder for the checkpoint (Hugging Face layout) and locality.json; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// How values become tokens
+    #[arg(long, value_enum, default_value_t = ValuesName::Own)]
+    values: ValuesName,
+    /// The kind of decoder
+    #[arg(long, value_enum, default_value_t = ShapeName::Gpt2)]
+    shape: ShapeName,
     /// Steps of training
     #[arg(long, value_name = "N", default_value_t = 1000)]
     steps: u64,
@@ -151,6 +174,7 @@ struct Kept {
     variables: Vec<Variable>,
     held_out: Vec<(String, String)>,
     policy: Policy,
+    values: ValueTokens,
     observations: usize,
     tokens: usize,
     learner: LearnerParameters,
@@ -198,7 +222,7 @@ struct Gathered {
     seen: Vec<Observation>,
 }
 
-fn gather(source: &Source, seed: u64) -> Result<Gathered, Failure> {
+fn gather(source: &Source, values: ValueTokens, seed: u64) -> Result<Gathered, Failure> {
     let (network, samples, known) = match (&source.net, &source.data) {
         (Some(file), _) => {
             let network = Network::read(file).map_err(Failure::input)?;
@@ -229,7 +253,7 @@ fn gather(source: &Source, seed: u64) -> Result<Gathered, Failure> {
     policy.drop = source.drop.unwrap_or(policy.drop);
     let observer = Observer::new(policy, &distances, &held_out).map_err(Failure::input)?;
     let seen = observe_all(&samples, &observer, seed).map_err(Failure::input)?;
-    let vocabulary = Vocabulary::new(network.names());
+    let vocabulary = Vocabulary::new(network.names(), values);
     check_held_out(&seen, &held_out, &vocabulary).map_err(Failure::internal)?;
     Ok(Gathered { network, known, policy, vocabulary, held_out, seen })
 }
@@ -290,7 +314,8 @@ fn held_out(
 }
 
 fn generate(arguments: &Generate, common: &Common) -> Result<(), Failure> {
-    let gathered = gather(&arguments.source, common.seed)?;
+    // The text is the same for all tokens.
+    let gathered = gather(&arguments.source, ValueTokens::Shared, common.seed)?;
     let mut text = String::new();
     for observation in &gathered.seen {
         let tokens = gathered.vocabulary.encode(observation);
@@ -310,7 +335,7 @@ fn generate(arguments: &Generate, common: &Common) -> Result<(), Failure> {
         net += &(serde_json::to_string(&variable).map_err(Failure::internal)? + "\n");
     }
     let files = [("net.jsonl", net), ("held-out.csv", pairs), ("samples.txt", text)];
-    write_all(folder, files.into_iter().map(|(name, text)| (name, text.into_bytes())))?;
+    output::write_all(folder, &files)?;
     let (samples, held_out) = (gathered.seen.len(), gathered.held_out.len());
     if common.json {
         return terminal::print_json(&json!({"samples": samples, "held_out": held_out}));
@@ -326,7 +351,15 @@ fn fit(arguments: &Fit, common: &Common) -> Result<(), Failure> {
         learning_rate: arguments.learning_rate,
         ..TrainingParameters::default()
     };
+    let values = match arguments.values {
+        ValuesName::Own => ValueTokens::Own,
+        ValuesName::Shared => ValueTokens::Shared,
+    };
     let learner = LearnerParameters {
+        shape: match arguments.shape {
+            ShapeName::Gpt2 => Shape::Gpt2,
+            ShapeName::Llama => Shape::Llama,
+        },
         width: arguments.width,
         layers: arguments.layers,
         heads: arguments.heads,
@@ -334,7 +367,7 @@ fn fit(arguments: &Fit, common: &Common) -> Result<(), Failure> {
         training,
     };
     learner.validate().map_err(Failure::input)?;
-    let gathered = gather(&arguments.source, common.seed)?;
+    let gathered = gather(&arguments.source, values, common.seed)?;
     let mut last_loss = f64::NAN;
     let every = (arguments.steps / 10).max(1);
     let told = |step: u64, loss: f64| {
@@ -352,6 +385,7 @@ fn fit(arguments: &Fit, common: &Common) -> Result<(), Failure> {
         variables: gathered.network.to_variables(),
         held_out: gathered.held_out.iter().map(|&(a, b)| (name(a), name(b))).collect(),
         policy: gathered.policy,
+        values,
         observations: gathered.seen.len(),
         tokens: gathered.seen.iter().map(|observation| 2 * observation.values.len() + 2).sum(),
         learner,
@@ -359,10 +393,12 @@ fn fit(arguments: &Fit, common: &Common) -> Result<(), Failure> {
         last_loss,
     };
     let checkpoint = Checkpoint { model, tokenizer: None };
-    let text = serde_json::to_string_pretty(&kept).map_err(Failure::internal)? + "\n";
-    let files = checkpoint.files().map_err(Failure::internal)?;
+    let text = output::json(&json!(kept))?;
+    let mut files: Vec<(&str, Vec<u8>)> =
+        checkpoint.files().map_err(Failure::internal)?.into_iter().collect();
     // Last comes what `estimate` looks for first: a folder cut short is not taken for a model.
-    write_all(&arguments.out, files.into_iter().chain([(KEPT, text.into_bytes())]))?;
+    files.push((KEPT, text.into_bytes()));
+    output::write_all(&arguments.out, &files)?;
     if common.json {
         return terminal::print_json(&json!({
             "observations": kept.observations, "tokens": kept.tokens, "held_out": kept.held_out.len(),
@@ -404,7 +440,7 @@ fn load(folder: &Path) -> Result<Model, Failure> {
         return Err(Failure::input(message).hint("fit the model again"));
     }
     let network = Network::from_variables(&kept.variables).map_err(Failure::input)?;
-    let vocabulary = Vocabulary::new(network.names());
+    let vocabulary = Vocabulary::new(network.names(), kept.values);
     let checkpoint = Checkpoint::read(folder, &cpu()).map_err(Failure::input)?;
     let found = checkpoint.model.config().vocabulary;
     if found != vocabulary.len() {
@@ -620,18 +656,5 @@ fn gap(arguments: &Ask, common: &Common) -> Result<(), Failure> {
     }
     terminal::print(&text)?;
     routes.warn(dropped, arguments.least);
-    Ok(())
-}
-
-/// Writes all files or says which one could not be written.
-fn write_all<'f>(folder: &Path, files: impl Iterator<Item = (&'f str, Vec<u8>)>) -> Result<(), Failure> {
-    let failed = |path: &Path, error| {
-        Failure::input(format!("{} cannot be written: {error}", path.display())).hint("give another --out")
-    };
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        write_atomic(&path, &bytes, "output").map_err(|error| failed(&path, error))?;
-    }
     Ok(())
 }

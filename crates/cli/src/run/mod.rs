@@ -4,12 +4,15 @@
 mod causal_minimax;
 #[cfg(feature = "statistics")]
 mod continual_dp;
+#[cfg(feature = "optimize")]
+mod ef21_w;
 #[cfg(feature = "networks")]
 mod exact_permutations;
 #[cfg(feature = "language")]
 mod learn;
 #[cfg(feature = "language")]
 mod locality;
+#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
 mod output;
 #[cfg(feature = "language")]
 mod reversal_curse;
@@ -35,6 +38,9 @@ pub(crate) enum Method {
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::locality::CARD.summary)]
     Locality(locality::Locality),
+    #[cfg(feature = "optimize")]
+    #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
+    Ef21W(ef21_w::Ef21W),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -57,6 +63,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
         #[cfg(feature = "language")]
         Method::Locality(locality) => locality::execute(&locality, common),
+        #[cfg(feature = "optimize")]
+        Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]

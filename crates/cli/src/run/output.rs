@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::path::Path;
 
 use backstitch_claim::write::{sync_folder, write_atomic};
-use serde::Serialize;
 
 use crate::failure::Failure;
 
 /// Writes one file whole.
+#[cfg(feature = "language")]
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
 }
@@ -50,8 +50,8 @@ fn unwritten(path: &Path, error: &dyn Display) -> Failure {
 }
 
 /// A summary as the text of a file.
-#[cfg(any(feature = "language", feature = "networks"))]
-pub(super) fn json(summary: &impl Serialize) -> Result<String, Failure> {
+#[cfg(feature = "language")]
+pub(super) fn json(summary: &serde_json::Value) -> Result<String, Failure> {
     Ok(serde_json::to_string_pretty(summary).map_err(Failure::internal)? + "\n")
 }
 

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use backstitch_data::jsonl::read_jsonl;
 use backstitch_language::facts::{
     Direction, Fact, FactSet, Pair, Record, Templates, people_templates, read_facts,
 };
-use backstitch_language::jsonl::read_jsonl;
 use backstitch_language::reversal_curse::{self, Parameters, Stored};
 use backstitch_language::train::{Course, Witness};
 use backstitch_nn::{Checkpoint, cpu};
@@ -102,8 +102,7 @@ fn ask(arguments: &ReversalCurse, model: &Path, facts: Vec<Fact>, common: &Commo
     });
     if let Some(folder) = &arguments.out {
         let mut answers = Vec::new();
-        backstitch_language::jsonl::write_jsonl(&mut answers, &evaluation.answers)
-            .map_err(Failure::internal)?;
+        backstitch_data::jsonl::write_jsonl(&mut answers, &evaluation.answers).map_err(Failure::internal)?;
         write_all(folder, &[("answers.jsonl", answers), ("summary.json", json(&summary)?.into())])?;
         terminal::say(format_args!("written: {}", folder.display()));
     }

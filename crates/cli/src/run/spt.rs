@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use backstitch_data::jsonl::write_jsonl;
 use backstitch_language::facts::Record;
-use backstitch_language::jsonl::write_jsonl;
 use backstitch_language::reversal_curse::Parameters as Scoring;
 use backstitch_language::spt::{Arm, OrderWeights, Parameters, Sentence, Spt as Method, read_sentences};
 use backstitch_language::train::{Course, Witness};

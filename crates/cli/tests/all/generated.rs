@@ -15,6 +15,7 @@ use backstitch_claim::results::{Results, read};
 use backstitch_claim::run::claims_hash;
 use backstitch_claim::shelf::{Entry, Family, SHELF, State};
 use backstitch_claim::{Judgement, Observation, Scale, Verdict};
+use backstitch_studies::bench::FLOORS;
 use backstitch_studies::{METHODS, Method};
 
 fn root() -> PathBuf {
@@ -40,8 +41,8 @@ fn evidence(method: &Method, scale: Scale) -> Option<Results> {
     file.exists().then(|| read(&file).unwrap())
 }
 
-fn bench(method: &Method) -> Option<BenchFile> {
-    let file = root().join("results").join(method.study.method).join("bench.json");
+fn bench(name: &str) -> Option<BenchFile> {
+    let file = root().join("results").join(name).join("bench.json");
     let text = fs::read_to_string(file).ok()?;
     Some(serde_json::from_str(&text).unwrap())
 }
@@ -115,6 +116,17 @@ fn every_method_has_its_page() {
     }
 }
 
+/// What stands under the methods has benches too.
+#[test]
+fn the_speed_of_the_floors_has_its_page() {
+    let mut text = "# Speed of the network floor\n\nGenerated from the evidence of the benches.\n".to_owned();
+    for (name, _) in FLOORS {
+        writeln!(text, "\n## {name}\n").unwrap();
+        timings(&mut text, &bench(name).unwrap());
+    }
+    hold("docs/src/speed.md", &text);
+}
+
 /// The page of a method: from its card, its study and its evidence.
 fn page(method: &Method) -> String {
     let (card, study) = (method.card, method.study);
@@ -146,7 +158,7 @@ fn page(method: &Method) -> String {
         Some(results) => findings(&mut text, study.revision(), &results),
     }
     writeln!(text, "\n## Beside what you would use today\n").unwrap();
-    match bench(method) {
+    match bench(study.method) {
         None => text.push_str("No bench yet.\n"),
         Some(bench) => timings(&mut text, &bench),
     }
@@ -161,7 +173,7 @@ fn page(method: &Method) -> String {
             "| `{}` | {} | {} |",
             arm.name,
             format!("{:?}", arm.role).to_lowercase(),
-            arm.description
+            cell(arm.description)
         )
         .unwrap();
     }
@@ -188,13 +200,13 @@ fn findings(text: &mut String, revision: usize, results: &Results) {
     .unwrap();
     writeln!(text, "| claim | verdict | ours, 95 % | wanted | control |\n|---|---|---|---|---|").unwrap();
     for claim in &verdict.claims {
-        let reason = claim.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = claim.reason.as_ref().map(|reason| format!(": {}", cell(reason))).unwrap_or_default();
         let relation = if claim.statistic.starts_with("identity") { "≤" } else { ">" };
         writeln!(
             text,
             "| {} ({}) | **{}** ({}){reason} | {} | {relation} {} | `{}` {} |",
-            claim.sentence,
-            claim.source,
+            cell(&claim.sentence),
+            cell(&claim.source),
             claim.verdict.name(),
             claim.scope,
             interval(claim),
@@ -204,6 +216,11 @@ fn findings(text: &mut String, revision: usize, results: &Results) {
         )
         .unwrap();
     }
+}
+
+/// Text inside a table, where a bar would begin the next column.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 /// Means over seeds, per metric one table: arms down, settings across.
@@ -259,7 +276,7 @@ fn timings(text: &mut String, bench: &BenchFile) {
         });
         let ratio =
             row.ratio.map_or("—".into(), |ratio| format!("{}× over {} pairs", number(ratio), row.pairs));
-        writeln!(text, "| {} | {ours} | {peer} | {ratio} | {} |", row.work, row.note).unwrap();
+        writeln!(text, "| {} | {ours} | {peer} | {ratio} | {} |", cell(&row.work), cell(&row.note)).unwrap();
     }
 }
 

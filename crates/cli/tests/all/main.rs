@@ -10,7 +10,10 @@ mod generated;
 mod kill;
 mod reproduce;
 mod run_causal_minimax;
+mod run_ef21_w;
 mod run_language;
+#[cfg(all(feature = "mpi", target_os = "linux"))]
+mod run_mpi;
 mod run_others;
 mod run_topo;
 mod sandbox;

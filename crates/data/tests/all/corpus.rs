@@ -8,7 +8,7 @@ use std::path::Path;
 
 use backstitch_data::edges::read_edges_from;
 use backstitch_data::order::read_order_from;
-use backstitch_data::{TableOptions, read_table_from};
+use backstitch_data::{LibsvmOptions, TableOptions, read_libsvm_from, read_table_from};
 
 /// Reads every file of a corpus; `read` gives the error with its hint, if there is one.
 fn replay(target: &str, read: impl Fn(&[u8], &str) -> Option<(String, Option<String>)>) {
@@ -45,6 +45,20 @@ fn graphs_and_orders() {
             assert!(!error.to_string().is_empty());
         }
         let error = read_edges_from(bytes, name, &columns).err()?;
+        Some((error.to_string(), error.hint()))
+    });
+}
+
+#[test]
+fn sparse_rows() {
+    let options = LibsvmOptions {
+        max_features: 1 << 10,
+        max_bytes: 1 << 16,
+        max_line_bytes: 1 << 12,
+        ..LibsvmOptions::default()
+    };
+    replay("libsvm", |bytes, name| {
+        let error = read_libsvm_from(bytes, name, &options).err()?;
         Some((error.to_string(), error.hint()))
     });
 }

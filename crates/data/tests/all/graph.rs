@@ -117,7 +117,7 @@ fn orders_are_read_as_lines_or_as_one_row() {
     assert_eq!(order("erk,raf,\"a, b\",mek\n"), [2, 0, 3, 1]);
     assert_eq!(order("2\r\n0\r\n\r\n3\r\n1"), [2, 0, 3, 1]);
     assert_eq!(order("2 0 3 1"), [2, 0, 3, 1]);
-    assert_eq!(read_order_from("".as_bytes(), "o.txt", &[]).unwrap(), []);
+    assert_eq!(read_order_from("".as_bytes(), "o.txt", &[]).unwrap(), Vec::<usize>::new());
 }
 
 #[test]

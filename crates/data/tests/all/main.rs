@@ -6,6 +6,7 @@ mod directory;
 mod download;
 mod graph;
 mod hash;
+mod libsvm;
 mod memory;
 mod server;
 mod table;

@@ -1,5 +1,8 @@
 //! Whole sequences through a gated recurrent unit or a long short-term memory.
 
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, tanh};
@@ -9,77 +12,53 @@ use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 
 use super::{Operands, contiguous, operands, record, register, tensor, untracked, values};
-use crate::recurrent::{self, Sizes};
-
-/// Which recurrence.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Gru,
-    Lstm,
-}
-
-impl Kind {
-    /// Gates per hidden unit.
-    fn gates(self) -> usize {
-        match self {
-            Self::Gru => 3,
-            Self::Lstm => 4,
-        }
-    }
-
-    /// Values per hidden unit that come out.
-    fn outputs(self) -> usize {
-        match self {
-            Self::Gru => 1,
-            Self::Lstm => 2,
-        }
-    }
-}
+use crate::recurrent::{self, Cell, Derivatives, Gru, Lstm, Sizes};
 
 /// Gated recurrent unit: `from_input` `[batch, length, 3 width]`, gates in the order reset, update, new; `weight` `[width, 3 width]`,
 /// `bias` `[3 width]` → the hidden states `[batch, length, width]` from a zero initial state.
 pub fn gru(from_input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    apply(Kind::Gru, from_input, weight, bias)
+    apply::<Gru>(&from_input, &weight, &bias).unwrap_or_else(|| composed_gru(from_input, weight, bias))
 }
 
 /// Long short-term memory: `from_input` `[batch, length, 4 width]`, gates in the order input, forget, cell, output; `weight` `[width,
 /// 4 width]`, `bias` `[4 width]` → the hidden state and the cell of every step, `[batch, length, 2 width]`, from zero.
 pub fn lstm(from_input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
-    apply(Kind::Lstm, from_input, weight, bias)
+    apply::<Lstm>(&from_input, &weight, &bias).unwrap_or_else(|| composed_lstm(from_input, weight, bias))
 }
 
-fn apply(kind: Kind, from_input: Tensor<3>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<3> {
+/// The states, if the kernel can take the operands.
+fn apply<C: Cell + Send + Sync + Debug + 'static>(
+    from_input: &Tensor<3>,
+    weight: &Tensor<2>,
+    bias: &Tensor<1>,
+) -> Option<Tensor<3>> {
     let ([batch, length, _], [width, _]) = (from_input.dims(), weight.dims());
     let sizes = Sizes { batch, length, width };
     let run = |[from_input, weight, bias]: &[FlexTensor; 3]| {
-        let mut states = vec![0.0; sizes.values(kind.outputs())];
+        let mut states = vec![0.0; sizes.values(C::STATES)];
         let mut saved = vec![0.0; sizes.values(4)];
-        let forward = match kind {
-            Kind::Gru => recurrent::gru_forward,
-            Kind::Lstm => recurrent::lstm_forward,
-        };
-        forward(values(from_input), values(weight), values(bias), sizes, &mut states, &mut saved);
-        (tensor(states, &[batch, length, kind.outputs() * width]), saved)
+        let (from_input, weight, bias) = (values(from_input), values(weight), values(bias));
+        recurrent::forward::<C, f32>(from_input, weight, bias, sizes, &mut states, &mut saved);
+        (tensor(states, &[batch, length, C::STATES * width]), saved)
     };
-    match operands([&from_input, &weight, &bias]) {
-        Some(Operands::Plain(operands)) => Tensor::from_primitive::<Flex>(run(&operands.map(contiguous)).0),
-        Some(Operands::Tracked(operands)) => {
+    Some(match operands([from_input, weight, bias])? {
+        Operands::Plain(operands) => Tensor::from_primitive::<Flex>(run(&operands.map(contiguous)).0),
+        Operands::Tracked(operands) => {
             let plain = untracked(&operands);
             let (states, saved) = run(&plain);
             let [_, weight, _] = plain;
-            let state = State { kind, sizes, weight, states: states.clone(), saved };
-            record(Recurrent, operands, state, states)
+            record(
+                Recurrent::<C>(PhantomData),
+                operands,
+                State { sizes, weight, states: states.clone(), saved },
+                states,
+            )
         }
-        None => match kind {
-            Kind::Gru => composed_gru(from_input, weight, bias),
-            Kind::Lstm => composed_lstm(from_input, weight, bias),
-        },
-    }
+    })
 }
 
 #[derive(Clone, Debug)]
 struct State {
-    kind: Kind,
     sizes: Sizes,
     weight: FlexTensor,
     states: FlexTensor,
@@ -87,36 +66,25 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Recurrent;
+struct Recurrent<C>(PhantomData<C>);
 
-impl Backward<Flex, 3> for Recurrent {
+impl<C: Cell + Send + Sync + Debug + 'static> Backward<Flex, 3> for Recurrent<C> {
     type State = State;
 
     fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(gradients.consume::<Flex>(&ops.node));
-        let State { kind, sizes, weight, states, saved } = ops.state;
-        let (gates, width) = (kind.gates(), sizes.width);
-        let mut d_input = vec![0.0; sizes.values(gates)];
-        let (mut d_weight, mut d_bias) = (vec![0.0; gates * width * width], vec![0.0; gates * width]);
-        let backward = match kind {
-            Kind::Gru => recurrent::gru_backward,
-            Kind::Lstm => recurrent::lstm_backward,
-        };
-        backward(
-            values(&weight),
-            values(&states),
-            &saved,
-            values(&dy),
-            sizes,
-            &mut d_input,
-            &mut d_weight,
-            &mut d_bias,
-        );
+        let State { sizes, weight, states, saved } = ops.state;
+        let (width, outputs) = (sizes.width, C::GATES * sizes.width);
+        let mut d_input = vec![0.0; sizes.values(C::GATES)];
+        let (mut d_weight, mut d_bias) = (vec![0.0; width * outputs], vec![0.0; outputs]);
+        let derivatives = Derivatives { input: &mut d_input, weight: &mut d_weight, bias: &mut d_bias };
+        let (weight, states) = (values(&weight), values(&states));
+        recurrent::backward::<C, f32>(weight, states, &saved, values(&dy), sizes, derivatives);
         let [input, weight, bias] = ops.parents;
         for (parent, values, shape) in [
-            (input, d_input, &[sizes.batch, sizes.length, gates * width][..]),
-            (weight, d_weight, &[width, gates * width]),
-            (bias, d_bias, &[gates * width]),
+            (input, d_input, &[sizes.batch, sizes.length, outputs][..]),
+            (weight, d_weight, &[width, outputs]),
+            (bias, d_bias, &[outputs]),
         ] {
             if let Some(parent) = parent {
                 register(gradients, parent.id, values, shape);

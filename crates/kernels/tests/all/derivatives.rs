@@ -2,7 +2,7 @@
 
 use backstitch_kernels::attention::{self, Heads};
 use backstitch_kernels::elementwise::{self, Function};
-use backstitch_kernels::recurrent::{self, Sizes};
+use backstitch_kernels::recurrent::{self, Derivatives, Gru, Lstm, Sizes};
 use backstitch_kernels::{embedding, linear, loss, norm, rotary, softmax, step};
 
 use crate::{CASES, draws, sizes};
@@ -262,8 +262,8 @@ fn recurrences() {
             let run = |a: &[f64], u: &[f64], c: &[f64]| {
                 let (mut y, mut saved) = (vec![0.0; sizes.values(outputs)], vec![0.0; sizes.values(4)]);
                 match gates {
-                    3 => recurrent::gru_forward(a, u, c, sizes, &mut y, &mut saved),
-                    _ => recurrent::lstm_forward(a, u, c, sizes, &mut y, &mut saved),
+                    3 => recurrent::forward::<Gru, f64>(a, u, c, sizes, &mut y, &mut saved),
+                    _ => recurrent::forward::<Lstm, f64>(a, u, c, sizes, &mut y, &mut saved),
                 }
                 (y, saved)
             };
@@ -300,9 +300,10 @@ fn recurrences() {
             close("recurrence", case, &y, &wanted);
             let dy = draws(case, "dy", y.len());
             let (mut da, mut du, mut dc) = (vec![0.0; a.len()], vec![0.0; u.len()], vec![0.0; c.len()]);
+            let derivatives = Derivatives { input: &mut da, weight: &mut du, bias: &mut dc };
             match gates {
-                3 => recurrent::gru_backward(&u, &y, &saved, &dy, sizes, &mut da, &mut du, &mut dc),
-                _ => recurrent::lstm_backward(&u, &y, &saved, &dy, sizes, &mut da, &mut du, &mut dc),
+                3 => recurrent::backward::<Gru, f64>(&u, &y, &saved, &dy, sizes, derivatives),
+                _ => recurrent::backward::<Lstm, f64>(&u, &y, &saved, &dy, sizes, derivatives),
             }
             check("recurrence input", case, &a, &da, |a| run(a, &u, &c).0, &dy);
             check("recurrence weight", case, &u, &du, |u| run(&a, u, &c).0, &dy);

@@ -181,7 +181,7 @@ impl Record {
 }
 
 /// A record as others publish it: prompt and completion only; further fields are ignored. Read with
-/// [`crate::jsonl::read_jsonl`].
+/// [`backstitch_data::jsonl::read_jsonl`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     /// The sentence up to just before the target.

@@ -1,24 +1,23 @@
 //! A user's list of facts.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
+
+use backstitch_data::jsonl::{self, read_lines, read_lines_from};
 
 use super::{Fact, Group};
 use crate::Error;
-use crate::jsonl::{at, read_lines_from};
 
 /// Reads facts from JSON Lines: `{"name": "Ada Birch", "description": "gifted composer of moonrise", "direction": "both"}`.
 /// `direction` says how the model was, or is to be, trained: `name-to-description`, `description-to-name` or `both`; without
 /// it the group is [`Group::Unstated`]. Values are trimmed.
 ///
 /// # Errors
-/// [`Error::File`], or [`Error::Line`] naming the field and its value: not a JSON object, an unknown, missing or empty field, a
+/// [`Error::Jsonl`], [`Error::File`], or [`Error::Line`] naming the field and its value: not a JSON object, an unknown, missing or empty field, a
 /// value that is not text, an unknown direction, a name or description that an earlier line has (case does not count).
 pub fn read_facts(path: &Path) -> Result<Vec<Fact>, Error> {
-    let problem = |source: io::Error| Error::File { file: path.to_owned(), problem: source.to_string() };
-    read_facts_from(File::open(path).map_err(problem)?, path)
+    parse(read_lines(path)?, path)
 }
 
 /// The same from any reader; `name` stands for the file in errors.
@@ -26,17 +25,22 @@ pub fn read_facts(path: &Path) -> Result<Vec<Fact>, Error> {
 /// # Errors
 /// As [`read_facts`].
 pub fn read_facts_from(reader: impl Read, name: &Path) -> Result<Vec<Fact>, Error> {
+    parse(read_lines_from(reader, name)?, name)
+}
+
+fn parse(lines: Vec<(usize, String)>, name: &Path) -> Result<Vec<Fact>, Error> {
     let mut facts = Vec::new();
     let mut seen: HashMap<(&str, String), usize> = HashMap::new();
-    for (line, text) in read_lines_from(reader, name)? {
-        let fact = parse(&text).map_err(|problem| at(name, line, problem))?;
+    for (line, text) in lines {
+        let fact =
+            fact(&jsonl::parse(&text, name, line)?).map_err(|problem| Error::at(name, line, problem))?;
         for (field, value) in [("name", &fact.name), ("description", &fact.description)] {
             if let Some(first) = seen.insert((field, value.to_lowercase()), line) {
                 let problem = format!(
                     "field \"{field}\" is {value:?}, which line {first} has too; a question about it would have two \
                      answers, so keep one of them"
                 );
-                return Err(at(name, line, problem));
+                return Err(Error::at(name, line, problem));
             }
         }
         facts.push(fact);
@@ -49,9 +53,7 @@ pub fn read_facts_from(reader: impl Read, name: &Path) -> Result<Vec<Fact>, Erro
     Ok(facts)
 }
 
-fn parse(text: &str) -> Result<Fact, String> {
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|error| crate::jsonl::explained(&error))?;
+fn fact(object: &serde_json::Map<String, serde_json::Value>) -> Result<Fact, String> {
     if let Some(field) =
         object.keys().find(|key| !["name", "description", "direction"].contains(&key.as_str()))
     {

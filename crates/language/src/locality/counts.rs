@@ -85,8 +85,8 @@ impl CountModel {
         let mut given = Vec::with_capacity(body.len() / 2);
         let (pairs, rest) = body.as_chunks::<2>();
         for &[name, value] in pairs {
-            let said = self.vocabulary.said(value).filter(|&(v, _)| Some(v) == self.vocabulary.named(name));
-            given.push(said.ok_or_else(wrong)?);
+            let variable = variable(name)?;
+            given.push((variable, self.vocabulary.said(variable, value).ok_or_else(wrong)?));
         }
         let Some(&asked) = rest.first() else {
             let open: Vec<usize> =

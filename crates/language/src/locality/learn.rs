@@ -13,11 +13,23 @@ use crate::Error;
 /// Batches that are cut from one shuffled pool, so that samples of like length share a batch and little is padded.
 const POOL: u64 = 16;
 
+/// How the decoder knows where a token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Learned positions, as GPT-2 and the paper.
+    Gpt2,
+    /// Rotary positions and gated layers, as Llama.
+    Llama,
+}
+
 /// Shape and training of the decoder. The default is this project's small one: width 64, 2 layers, 4 heads, 128 samples per step,
 /// 1,000 steps. The paper has 10 layers of width 512.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnerParameters {
+    /// The kind of decoder.
+    pub shape: Shape,
     /// Width of the residual stream.
     pub width: usize,
     /// Number of blocks.
@@ -32,7 +44,14 @@ pub struct LearnerParameters {
 
 impl Default for LearnerParameters {
     fn default() -> Self {
-        Self { width: 64, layers: 2, heads: 4, batch: 128, training: TrainingParameters::default() }
+        Self {
+            shape: Shape::Gpt2,
+            width: 64,
+            layers: 2,
+            heads: 4,
+            batch: 128,
+            training: TrainingParameters::default(),
+        }
     }
 }
 
@@ -69,11 +88,15 @@ impl LearnerParameters {
         self.training.validate().map_err(Error::model)
     }
 
-    /// A decoder of the GPT-2 shape with a place for every token of the longest sample: the start, the target, and every variable
+    /// A decoder with a place for every token of the longest sample: the start, the target, and every variable
     /// with its value.
     pub fn decoder(&self, vocabulary: &Vocabulary) -> DecoderConfig {
         let context = 2 * vocabulary.names().len() + 2;
-        DecoderConfig::gpt2(vocabulary.len(), context, self.width, self.layers, self.heads)
+        let Self { width, layers, heads, .. } = *self;
+        match self.shape {
+            Shape::Gpt2 => DecoderConfig::gpt2(vocabulary.len(), context, width, layers, heads),
+            Shape::Llama => DecoderConfig::llama(vocabulary.len(), context, width, layers, heads, heads),
+        }
     }
 
     /// A trainer of a fresh decoder on a device without autodiff; initial weights depend on the seed only.

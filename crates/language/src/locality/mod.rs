@@ -60,7 +60,7 @@
 //!
 //! ```
 //! use backstitch_language::locality::{
-//!     CountModel, Distances, Estimator, Observer, Policy, Radius, Samples, Vocabulary, chain, gap_table, observe_all, queries,
+//!     CountModel, Distances, Estimator, Observer, Policy, Radius, Samples, ValueTokens, Vocabulary, chain, gap_table, observe_all, queries,
 //! };
 //!
 //! let net = chain(0.5, &[[0.2, 0.9]; 4])?;
@@ -69,7 +69,7 @@
 //! let held_out = [(0, 2), (1, 3), (2, 4), (0, 4)];
 //! let observer = Observer::new(near, &distances, &held_out)?;
 //! let seen = observe_all(&Samples::draw(&net, 100_000, 0), &observer, 0)?;
-//! let vocabulary = Vocabulary::new(net.names());
+//! let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
 //! let model = CountModel::fit(&seen, &vocabulary);
 //! let asked = queries(&net.pairs()?, &[(0, 4)], 1e-3).queries;
 //! let through: Vec<Vec<usize>> =
@@ -102,7 +102,7 @@ pub use estimate::{Estimates, Estimator, FreeParameters, LARGEST_EXACT, LEAST_MA
 pub use gap::{GapRow, gap_table, paired_differences, squared_errors};
 pub use graph::{Distances, smallest_cut};
 pub use infer::Pairs;
-pub use learn::{LearnerParameters, Lessons, ask, learn};
+pub use learn::{LearnerParameters, Lessons, Shape, ask, learn};
 pub use network::{MOST_PARENTS, Network, NetworkParameters, Variable};
 pub use observe::{Observation, Observer, Policy, Radius, check_held_out, observe_all};
 pub use query::{
@@ -110,4 +110,4 @@ pub use query::{
     scaffolds,
 };
 pub use sample::Samples;
-pub use vocabulary::{FIRST_VARIABLE, START, Vocabulary};
+pub use vocabulary::{FIRST_VARIABLE, START, ValueTokens, Vocabulary};

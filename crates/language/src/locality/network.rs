@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 
+use backstitch_data::jsonl::{self, read_lines, read_lines_from};
 use backstitch_numerics::Stream;
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::jsonl::{at, explained, read_lines, read_lines_from};
 
 /// Most parents of a variable: its table then has a million rows.
 pub const MOST_PARENTS: usize = 20;
@@ -158,7 +158,7 @@ impl Network {
     /// `{"name": "X7", "parents": ["X3"], "rows": [[0, 0.2], [1, 0.9]]}`; a root has `"rows": [[0.4]]`.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Line`], [`Error::Variable`], [`Error::Cycle`].
+    /// [`Error::Jsonl`], [`Error::File`], [`Error::Variable`], [`Error::Cycle`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         Self::from_lines(read_lines(path)?, path)
     }
@@ -179,8 +179,7 @@ impl Network {
                 .map_err(|error| Error::File { file: path.into(), problem: error.to_string() })?;
         } else {
             for (line, text) in lines {
-                variables
-                    .push(serde_json::from_str(&text).map_err(|error| at(path, line, explained(&error)))?);
+                variables.push(jsonl::parse(&text, path, line)?);
             }
         }
         if variables.is_empty() {

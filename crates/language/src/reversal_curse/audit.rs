@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use backstitch_data::jsonl::{self, read_lines};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Error;
 use crate::facts::{Direction, Fact, Finder, Group};
-use crate::jsonl::{at, explained, read_lines};
 
 /// How a fact stands in a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,7 +71,7 @@ impl Audit {
 /// `content`; other fields do not count), else one text per line.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::Line`] for a line that is not JSON or has none of these fields as text.
+/// [`Error::Jsonl`], [`Error::Line`] for a line that has none of these fields as text.
 pub fn read_corpus(path: &Path) -> Result<Vec<String>, Error> {
     let lines = read_lines(path)?;
     let json = lines.first().is_some_and(|(_, text)| text.trim_start().starts_with('{'));
@@ -81,7 +81,7 @@ pub fn read_corpus(path: &Path) -> Result<Vec<String>, Error> {
             if !json {
                 return Ok(text);
             }
-            let value: Value = serde_json::from_str(&text).map_err(|error| at(path, line, explained(&error)))?;
+            let value: Value = jsonl::parse(&text, path, line)?;
             let field = |name: &str| value.get(name).and_then(Value::as_str);
             match (field("prompt"), field("completion")) {
                 (Some(prompt), Some(completion)) => Ok(format!("{prompt}{completion}")),
@@ -89,7 +89,7 @@ pub fn read_corpus(path: &Path) -> Result<Vec<String>, Error> {
                     Some(text) => Ok(text.to_owned()),
                     None => {
                         let problem = "no text; a record has \"prompt\" and \"completion\", or \"text\", or \"content\", in quotes";
-                        Err(at(path, line, problem.into()))
+                        Err(Error::at(path, line, problem))
                     }
                 },
             }

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use backstitch_data::jsonl::{self, read_lines, read_lines_from};
 use backstitch_numerics::Stream;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,6 @@ use super::order::{Order, join, movable, words};
 use super::segment::{Kind, Unit, check_units, sorted_spans};
 use super::{OrderWeights, Spt};
 use crate::Error;
-use crate::jsonl::{at, explained, read_lines, read_lines_from};
 
 /// A sentence to be augmented.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl From<&str> for Sentence {
 /// sentence per line.
 ///
 /// # Errors
-/// [`Error::File`]; [`Error::Line`], also for spans that overlap or leave the sentence. Units that are not the sentence are no
+/// [`Error::Jsonl`], [`Error::File`]; [`Error::Line`] for spans that overlap or leave the sentence. Units that are not the sentence are no
 /// error here: [`Spt::augment_all`] reports them.
 pub fn read_sentences(path: &Path) -> Result<Vec<Sentence>, Error> {
     parse(read_lines(path)?, path)
@@ -62,11 +62,10 @@ fn parse(lines: Vec<(usize, String)>, name: &Path) -> Result<Vec<Sentence>, Erro
             if !json {
                 return Ok(Sentence { text, ..Sentence::default() });
             }
-            let sentence: Sentence =
-                serde_json::from_str(&text).map_err(|error| at(name, line, explained(&error)))?;
+            let sentence: Sentence = jsonl::parse(&text, name, line)?;
             match sorted_spans(&sentence.text, &sentence.spans) {
                 Ok(_) => Ok(sentence),
-                Err(error) => Err(at(name, line, error.to_string())),
+                Err(error) => Err(Error::at(name, line, error.to_string())),
             }
         })
         .collect()

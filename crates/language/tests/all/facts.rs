@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use backstitch_data::jsonl::{read_jsonl_from, write_jsonl};
 use backstitch_language::Error;
 use backstitch_language::facts::{
     Direction, Fact, FactSet, Finder, Group, NGrams, Pair, PeopleParameters, Record, SymbolicParameters,
     Template, Templates, check_directions, people, people_templates, read_facts_from, symbolic,
 };
-use backstitch_language::jsonl::{read_jsonl_from, write_jsonl};
 
 fn fact(name: &str, description: &str, group: Group) -> Fact {
     Fact { name: name.into(), description: description.into(), group }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use backstitch_language::Error;
 use backstitch_language::locality::{
     CARD, Distances, HeldOutParameters, Network, NetworkParameters, Observation, Observer, Policy, Radius,
-    Samples, Variable, Vocabulary, World, chain, check_held_out, held_out_pairs, negative_scaffolds,
-    observe_all, queries, scaffolds, smallest_cut,
+    Samples, ValueTokens, Variable, Vocabulary, World, chain, check_held_out, held_out_pairs,
+    negative_scaffolds, observe_all, queries, scaffolds, smallest_cut,
 };
 use backstitch_numerics::{Matrix, Stream};
 use proptest::prelude::*;
@@ -222,7 +222,7 @@ fn nets_are_read_from_files() {
         let error = read(&text).unwrap_err().to_string();
         assert!(error.contains(wrong), "{text}: {error}");
     }
-    assert!(matches!(Network::read(&folder.path().join("none")), Err(Error::File { .. })));
+    assert!(matches!(Network::read(&folder.path().join("none")), Err(Error::Jsonl(_))));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn observed(
 fn held_out_pairs_are_never_seen_together() {
     let net = random(15, 16, 4);
     let distances = net.distances();
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     let held_out = [(0, 1), (1, 2), (3, 9), (14, 0)];
     for policy in [Policy::default(), Policy::zipf(), Policy::fully_observed()] {
         let seen = observed(&net, policy, &distances, &held_out);
@@ -490,20 +490,28 @@ fn policies_are_checked() {
 #[test]
 fn tokens_and_text_say_the_same() {
     let names = ["A", "Bee", "C"].map(String::from);
-    let vocabulary = Vocabulary::new(&names);
-    assert_eq!(vocabulary.tokens(), ["###", "A", "Bee", "C", "A=0", "A=1", "Bee=0", "Bee=1", "C=0", "C=1"]);
-    let observation = Observation { values: vec![(2, true), (0, false), (1, true)] };
-    let tokens = vocabulary.encode(&observation);
-    assert_eq!(tokens, [0, 2, 3, 9, 1, 4, 2, 7]);
-    let text = vocabulary.text(&tokens).unwrap();
-    assert_eq!(text, "###\ntarget: Bee\nC=1\nA=0\nBee=1\n");
-    let prompt = vocabulary.prompt(1, &[(2, true), (0, false)], Some(1));
-    assert!(tokens.starts_with(&prompt) && text.starts_with(&vocabulary.text(&prompt).unwrap()));
-    assert_eq!(vocabulary.text(&prompt).unwrap(), "###\ntarget: Bee\nC=1\nA=0\nBee=");
-    assert!(vocabulary.text(&[0, 2, 4]).is_err());
+    let shared = ["###", "A", "Bee", "C", "0", "1"];
+    let own = ["###", "A", "Bee", "C", "A=0", "A=1", "Bee=0", "Bee=1", "C=0", "C=1"];
+    for (values, words, expected) in [
+        (ValueTokens::Shared, &shared[..], [0, 2, 3, 5, 1, 4, 2, 5]),
+        (ValueTokens::Own, &own[..], [0, 2, 3, 9, 1, 4, 2, 7]),
+    ] {
+        let vocabulary = Vocabulary::new(&names, values);
+        assert_eq!(vocabulary.tokens(), words);
+        assert_eq!(vocabulary.len(), words.len());
+        let observation = Observation { values: vec![(2, true), (0, false), (1, true)] };
+        let tokens = vocabulary.encode(&observation);
+        assert_eq!(tokens, expected);
+        let text = vocabulary.text(&tokens).unwrap();
+        assert_eq!(text, "###\ntarget: Bee\nC=1\nA=0\nBee=1\n");
+        let prompt = vocabulary.prompt(1, &[(2, true), (0, false)], Some(1));
+        assert!(tokens.starts_with(&prompt) && text.starts_with(&vocabulary.text(&prompt).unwrap()));
+        assert_eq!(vocabulary.text(&prompt).unwrap(), "###\ntarget: Bee\nC=1\nA=0\nBee=");
+        assert!(vocabulary.text(&[0, 2, 4]).is_err());
+        assert!(vocabulary.text(&[0, 99]).is_err());
+    }
     // A value of another variable than the one that was named.
-    assert!(vocabulary.text(&[0, 2, 3, 4]).is_err());
-    assert!(vocabulary.text(&[0, 99]).is_err());
+    assert!(Vocabulary::new(&names, ValueTokens::Own).text(&[0, 2, 3, 4]).is_err());
 }
 
 #[test]

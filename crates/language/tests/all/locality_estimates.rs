@@ -2,7 +2,7 @@
 
 use backstitch_language::Error;
 use backstitch_language::locality::{
-    CountModel, Estimator, FIRST_VARIABLE, FreeParameters, Network, Observer, Policy, Query, Radius, Samples,
+    CountModel, Estimator, FreeParameters, Network, Observer, Policy, Query, Radius, Samples, ValueTokens,
     Vocabulary, chain, check_held_out, gap_table, negative_scaffolds, observe_all, paired_differences,
     queries, scaffolds,
 };
@@ -12,32 +12,39 @@ use backstitch_numerics::bootstrap::cluster_bootstrap;
 use crate::locality::{full_joint, random, summed};
 
 /// A model that knows the joint distribution and chooses every variable not yet given with equal probability.
-fn oracle(net: &Network) -> impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error> + use<'_> {
+fn oracle<'a>(
+    net: &Network,
+    vocabulary: &'a Vocabulary,
+) -> impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error> + use<'a> {
     let full = full_joint(net);
     let n = net.len();
     move |prompts| {
         Ok(prompts
             .iter()
             .map(|prompt| {
-                let mut log = vec![f64::NEG_INFINITY; 3 * n + 1];
-                let variable = |token: u32| (token - FIRST_VARIABLE) as usize;
+                let mut log = vec![f64::NEG_INFINITY; vocabulary.len()];
                 let body = &prompt[2..];
-                let given: Vec<(usize, usize)> = body
+                let given: Vec<(usize, bool)> = body
                     .chunks_exact(2)
-                    .map(|pair| (variable(pair[0]), (pair[1] as usize - 1 - n) % 2))
+                    .map(|pair| {
+                        let variable = vocabulary.named(pair[0]).unwrap();
+                        (variable, vocabulary.said(variable, pair[1]).unwrap())
+                    })
                     .collect();
                 if body.len() % 2 == 0 {
                     let open: Vec<usize> = (0..n).filter(|v| given.iter().all(|(w, _)| w != v)).collect();
-                    open.iter().for_each(|v| log[v + 1] = -(open.len() as f64).ln());
+                    open.iter().for_each(|&v| {
+                        log[vocabulary.variable(v) as usize] = -(open.len() as f64).ln();
+                    });
                 } else {
-                    let asked = variable(*body.last().unwrap());
-                    let matches = |x: &usize| given.iter().all(|&(v, value)| x >> v & 1 == value);
+                    let asked = vocabulary.named(*body.last().unwrap()).unwrap();
+                    let matches = |x: &usize| given.iter().all(|&(v, value)| (x >> v & 1 == 1) == value);
                     let mass = |bit: usize| -> f64 {
                         (0..full.len()).filter(|x| matches(x) && x >> asked & 1 == bit).map(|x| full[x]).sum()
                     };
                     let (zero, one) = (mass(0), mass(1));
-                    log[1 + n + 2 * asked] = (zero / (zero + one)).ln();
-                    log[2 + n + 2 * asked] = (one / (zero + one)).ln();
+                    log[vocabulary.value(asked, false) as usize] = (zero / (zero + one)).ln();
+                    log[vocabulary.value(asked, true) as usize] = (one / (zero + one)).ln();
                 }
                 log
             })
@@ -59,10 +66,11 @@ fn with_a_perfect_model_all_exact_routes_give_the_truth() {
     for seed in 0..6 {
         let net = random(8, 9, seed);
         let asked = all_queries(&net);
-        let vocabulary = Vocabulary::new(net.names());
+        let values = if seed % 2 == 0 { ValueTokens::Shared } else { ValueTokens::Own };
+        let vocabulary = Vocabulary::new(net.names(), values);
         let right = scaffolds(&net, &asked).unwrap();
         let wrong = negative_scaffolds(8, &asked, &right, seed);
-        let mut estimator = Estimator::new(&vocabulary, oracle(&net));
+        let mut estimator = Estimator::new(&vocabulary, oracle(&net, &vocabulary));
         for estimates in [
             estimator.direct(&asked).unwrap(),
             estimator.scaffolded(&asked, &right).unwrap(),
@@ -80,9 +88,9 @@ fn with_a_perfect_model_all_exact_routes_give_the_truth() {
 fn sampling_a_scaffold_approaches_the_exact_sum() {
     let net = random(8, 9, 1);
     let asked = all_queries(&net);
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     let right = scaffolds(&net, &asked).unwrap();
-    let mut estimator = Estimator::new(&vocabulary, oracle(&net));
+    let mut estimator = Estimator::new(&vocabulary, oracle(&net, &vocabulary));
     let sampled = estimator.scaffolded_by_sampling(&asked, &right, 400, 0).unwrap();
     let free = estimator.free(&asked, &FreeParameters { runs: 400, most_steps: 100 }, 0).unwrap();
     for estimates in [&sampled, &free] {
@@ -107,8 +115,8 @@ fn sampling_a_scaffold_approaches_the_exact_sum() {
 fn runs_that_never_come_to_the_target_are_discarded_and_counted() {
     let net = random(8, 9, 1);
     let asked = all_queries(&net);
-    let vocabulary = Vocabulary::new(net.names());
-    let mut estimator = Estimator::new(&vocabulary, oracle(&net));
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
+    let mut estimator = Estimator::new(&vocabulary, oracle(&net, &vocabulary));
     let one = estimator.free(&asked, &FreeParameters { runs: 200, most_steps: 1 }, 0).unwrap();
     // The first choice is the target with probability one in seven.
     let kept = 1.0 - one.discarded as f64 / one.runs as f64;
@@ -117,7 +125,7 @@ fn runs_that_never_come_to_the_target_are_discarded_and_counted() {
     assert!(one.warnings()[0].contains("never chose the target"));
     // A model that never names the target.
     let never = |prompts: &[Vec<u32>]| {
-        let mut answers = oracle(&net)(prompts)?;
+        let mut answers = oracle(&net, &vocabulary)(prompts)?;
         for (prompt, answer) in prompts.iter().zip(&mut answers) {
             if prompt.len() % 2 == 0 {
                 answer[prompt[1] as usize] = f64::NEG_INFINITY;
@@ -138,11 +146,11 @@ fn runs_that_never_come_to_the_target_are_discarded_and_counted() {
 fn little_mass_on_the_values_is_reported_and_does_not_bias() {
     let net = random(8, 9, 2);
     let asked = all_queries(&net);
-    let vocabulary = Vocabulary::new(net.names());
-    let mut sure = oracle(&net);
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
+    let mut sure = oracle(&net, &vocabulary);
     let unsure = |prompts: &[Vec<u32>]| {
         let mut answers = sure(prompts)?;
-        answers.iter_mut().for_each(|answer| answer[1..3].iter_mut().for_each(|log| *log += 0.5_f64.ln()));
+        answers.iter_mut().for_each(|answer| answer[9..11].iter_mut().for_each(|log| *log += 0.5_f64.ln()));
         Ok(answers)
     };
     let estimates = Estimator::new(&vocabulary, unsure).direct(&asked).unwrap();
@@ -165,7 +173,7 @@ fn on_a_chain_of_neighbours_direct_is_the_marginal_and_the_chain_is_the_truth() 
     let near = Policy { radius: Radius::Geometric { success: 1.0 }, drop: 0.0 };
     let observer = Observer::new(near, &distances, &apart).unwrap();
     let seen = observe_all(&Samples::draw(&net, 4_000_000, 0), &observer, 0).unwrap();
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     assert_eq!(check_held_out(&seen, &apart, &vocabulary).unwrap(), 4_000_000);
     let model = CountModel::fit(&seen, &vocabulary);
     assert!(model.has_seen(3, 4) && model.has_seen(4, 3) && !model.has_seen(3, 5));
@@ -209,7 +217,7 @@ fn without_noise_the_theory_of_the_chain_is_exact() {
     let transitions: Vec<[f64; 2]> = (0..9).map(|_| [stream.uniform(), stream.uniform()]).collect();
     let net = chain(0.3, &transitions).unwrap();
     let pairs = net.pairs().unwrap();
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     let neighbours: Vec<(usize, usize)> = net.edges().collect();
     let model = CountModel::of_pairs(&pairs, &neighbours, &vocabulary).unwrap();
     let apart: Vec<(usize, usize)> = (0..10).flat_map(|a| (a + 2..10).map(move |b| (a, b))).collect();
@@ -239,7 +247,7 @@ fn without_noise_the_theory_of_the_chain_is_exact() {
 fn answers_of_the_wrong_shape_are_refused() {
     let net = random(8, 9, 1);
     let asked = all_queries(&net);
-    let vocabulary = Vocabulary::new(net.names());
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     let ask = |answers: fn(usize) -> Vec<Vec<f64>>| {
         Estimator::new(&vocabulary, |prompts: &[Vec<u32>]| Ok(answers(prompts.len())))
             .direct(&asked)
@@ -262,7 +270,7 @@ fn answers_of_the_wrong_shape_are_refused() {
         "the model failed: gone"
     );
 
-    let mut estimator = Estimator::new(&vocabulary, oracle(&net));
+    let mut estimator = Estimator::new(&vocabulary, oracle(&net, &vocabulary));
     assert!(estimator.scaffolded(&asked, &[]).unwrap_err().to_string().contains("0 lists"));
     let long = vec![vec![0; 13]; asked.len()];
     assert!(estimator.scaffolded(&asked, &long).unwrap_err().to_string().contains("13 variables"));
@@ -279,6 +287,11 @@ fn the_oracle_of_these_tests_is_the_joint_distribution() {
     let full = full_joint(&net);
     assert!((full.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     let joint = summed(&full, &[2, 4]);
-    let answer = oracle(&net)(&[vec![0, 3, 5, 16, 3]]).unwrap();
-    assert!((answer[0][12].exp() - joint[3] / (joint[2] + joint[3])).abs() < 1e-12);
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
+    let prompt = vocabulary.prompt(2, &[(4, true)], Some(2));
+    let answer = oracle(&net, &vocabulary)(&[prompt]).unwrap();
+    assert!(
+        (answer[0][vocabulary.value(2, true) as usize].exp() - joint[3] / (joint[2] + joint[3])).abs()
+            < 1e-12
+    );
 }

@@ -1,19 +1,19 @@
 //! Training on observations, as small as it can be.
 
 use backstitch_language::locality::{
-    Distances, Estimator, LearnerParameters, Lessons, Observer, Policy, Query, Samples, Vocabulary, ask,
-    chain, learn, observe_all,
+    Distances, Estimator, LearnerParameters, Lessons, Observer, Policy, Query, Samples, Shape, ValueTokens,
+    Vocabulary, ask, chain, learn, observe_all,
 };
 use backstitch_nn::{Scorer, TrainingParameters, cpu};
 
 fn near_chain() -> (Vocabulary, Distances, Samples) {
     let net = chain(0.5, &[[0.1, 0.9], [0.9, 0.1]]).unwrap();
-    (Vocabulary::new(net.names()), net.distances(), Samples::draw(&net, 4000, 1))
+    (Vocabulary::new(net.names(), ValueTokens::Own), net.distances(), Samples::draw(&net, 4000, 1))
 }
 
 fn small(steps: u64) -> LearnerParameters {
     let training = TrainingParameters { steps, learning_rate: 1e-2, ..TrainingParameters::default() };
-    LearnerParameters { width: 16, layers: 1, heads: 2, batch: 64, training }
+    LearnerParameters { shape: Shape::Gpt2, width: 16, layers: 1, heads: 2, batch: 64, training }
 }
 
 /// P(Y1 = 1 | Y0) is 0.1 and 0.9: a decoder that saw neighbours says so.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use backstitch_data::jsonl::read_jsonl_from;
 use backstitch_language::Error;
 use backstitch_language::facts::{Record, read_facts_from};
-use backstitch_language::jsonl::read_jsonl_from;
 use backstitch_language::locality::Variable;
 use backstitch_language::spt::{
     Arm, CARD, Kind, Order, OrderWeights, Parameters, Sentence, Spt, Unit, check_units, join, movable,

@@ -118,16 +118,19 @@ pub(super) const ARMS: &[Arm] = &[
 ];
 
 pub(super) const METRICS: &[Metric] = &[
-    lower("worst", "largest mean squared error over test environments, in training variances of the target"),
-    lower("log_worst", "natural logarithm of worst"),
-    lower(
+    Metric::lower(
+        "worst",
+        "largest mean squared error over test environments, in training variances of the target",
+    ),
+    Metric::lower("log_worst", "natural logarithm of worst"),
+    Metric::lower(
         "worst_own",
         "the same with each test environment standardised by itself, as the released code does",
     ),
-    lower("log_worst_own", "natural logarithm of worst_own"),
-    lower("mean_error", "mean squared error averaged over test environments, in training variances"),
-    lower("risk", "worst-case risk of the chosen subset, in training variances"),
-    lower("subset_size", "number of stable columns used"),
+    Metric::lower("log_worst_own", "natural logarithm of worst_own"),
+    Metric::lower("mean_error", "mean squared error averaged over test environments, in training variances"),
+    Metric::lower("risk", "worst-case risk of the chosen subset, in training variances"),
+    Metric::lower("subset_size", "number of stable columns used"),
     Metric {
         name: "rank_correlation",
         description: "Spearman's correlation over subsets of worst-case risk and worst",
@@ -152,16 +155,12 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Higher,
         worst: None,
     },
-    lower(
+    Metric::lower(
         "member_gap",
         "absolute logarithm of the ratio of mean test errors of two subsets, averaged over classes",
     ),
-    lower("shortfall", "relative difference between a worst-case risk and its closed form"),
+    Metric::lower("shortfall", "relative difference between a worst-case risk and its closed form"),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
 
 /// What most claims have in common: a smaller error in the worst test environment of the simulation.
 const BASE: Claim = Claim {

@@ -1,6 +1,6 @@
 //! What is compared, measured and claimed.
 
-use backstitch_claim::{Arm, Better, Claim, Effect, Metric, Role, Scope, Statistic};
+use backstitch_claim::{Arm, Claim, Effect, Metric, Role, Scope, Statistic};
 
 pub(super) const ARMS: &[Arm] = &[
     Arm {
@@ -63,28 +63,32 @@ pub(super) const ARMS: &[Arm] = &[
 ];
 
 pub(super) const METRICS: &[Metric] = &[
-    lower("factor", "largest error factor: standard error over σ per unit of sensitivity"),
-    lower("excess", "largest error factor over that of the exact column-normalised square root, minus 1"),
-    lower("miss", "absolute difference between measured and predicted root-mean-square error, as a share"),
-    lower("rmse", "root-mean-square error over times and runs"),
-    lower("log_error", "binary logarithm of the root-mean-square error over times"),
-    lower("growth", "binary logarithm of the root-mean-square error of the counter over times"),
-    higher("auc", "area under the curve of the tracing attack: members of the table against fresh rows"),
-    lower("accuracy", "mean absolute error of the column means won by the reduction"),
-    lower(
+    Metric::lower("factor", "largest error factor: standard error over σ per unit of sensitivity"),
+    Metric::lower(
+        "excess",
+        "largest error factor over that of the exact column-normalised square root, minus 1",
+    ),
+    Metric::lower(
+        "miss",
+        "absolute difference between measured and predicted root-mean-square error, as a share",
+    ),
+    Metric::lower("rmse", "root-mean-square error over times and runs"),
+    Metric::lower("log_error", "binary logarithm of the root-mean-square error over times"),
+    Metric::lower("growth", "binary logarithm of the root-mean-square error of the counter over times"),
+    Metric {
+        worst: Some(0.0),
+        ..Metric::higher(
+            "auc",
+            "area under the curve of the tracing attack: members of the table against fresh rows",
+        )
+    },
+    Metric::lower("accuracy", "mean absolute error of the column means won by the reduction"),
+    Metric::lower(
         "shortfall",
         "how far the sum of the selected column is below the largest, in rows of the table, averaged over selections",
     ),
-    lower("epsilon", "lower end of a one-sided 95 % interval on ε, from the distinguishing attack"),
+    Metric::lower("epsilon", "lower end of a one-sided 95 % interval on ε, from the distinguishing attack"),
 ];
-
-const fn lower(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Lower, worst: None }
-}
-
-const fn higher(name: &'static str, description: &'static str) -> Metric {
-    Metric { name, description, better: Better::Higher, worst: Some(0.0) }
-}
 
 /// Settings of the counters.
 pub(super) const COUNTERS: &[&str] = &["counter-short", "counter-long"];

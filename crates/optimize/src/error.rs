@@ -1,0 +1,168 @@
+//! What can go wrong in this wing. Every message carries the name, the value, the allowed range and a way out.
+//!
+//! Rows, columns and clients are counted from 0 in the fields and in the messages.
+
+use crate::ef21_w::VECTORS;
+
+/// An error of the optimize wing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A parameter outside its range.
+    #[error("{name} is {value}, but must be {allowed}; {way_out}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The value found.
+        value: String,
+        /// The allowed range.
+        allowed: String,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// No rows.
+    #[error("there are no rows; at least one is needed")]
+    NoRows,
+    /// No features.
+    #[error("the rows have no features; at least one is needed; check that entries follow the labels")]
+    NoFeatures,
+    /// Labels that do not match the rows.
+    #[error("there are {labels} labels for {rows} rows; give one label per row")]
+    Labels {
+        /// Labels found.
+        labels: usize,
+        /// Rows found.
+        rows: usize,
+    },
+    /// A label or a feature that is not a finite number.
+    #[error("{what} of row {row} is {value}, but must be a finite number; replace it or drop the row")]
+    NotFinite {
+        /// What is not finite.
+        what: &'static str,
+        /// The row.
+        row: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// Values whose squares overflow.
+    #[error("the features of row {row} are too large to square; rescale them")]
+    TooLarge {
+        /// The row.
+        row: usize,
+    },
+    /// A column of labels with one class only.
+    #[error(
+        "all {rows} labels are {label}, but the logistic loss needs two classes; add rows of the other class, or use the \
+         least-squares loss"
+    )]
+    OneClass {
+        /// The one label.
+        label: f64,
+        /// Rows.
+        rows: usize,
+    },
+    /// Labels of more than two classes.
+    #[error(
+        "the labels have more than two values ({}, …), but the logistic loss needs two classes; name the one that is set \
+         against the others, or use the least-squares loss",
+        listed(labels)
+    )]
+    ManyClasses {
+        /// The first three values, ascending.
+        labels: Vec<f64>,
+    },
+    /// A class that no row has.
+    #[error("no label is {label}; the labels are {}; name one of them", listed(labels))]
+    NoSuchClass {
+        /// The class that was named.
+        label: f64,
+        /// The first values, ascending.
+        labels: Vec<f64>,
+    },
+    /// A label of the logistic loss that is neither −1 nor 1.
+    #[error("the label of row {row} is {value}, but must be -1 or 1; encode the two classes so")]
+    NotSigned {
+        /// The row.
+        row: usize,
+        /// The label found.
+        value: f64,
+    },
+    /// More clients than rows.
+    #[error("{clients} clients share {rows} rows, but each needs at least one; use at most {rows} clients")]
+    TooManyClients {
+        /// Clients asked for.
+        clients: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// More numbers than are kept.
+    #[error(
+        "{clients} clients with {features} features need {VECTORS} x {clients} x {features} numbers, but at most {most} are kept; \
+         use fewer clients, or number the features without gaps"
+    )]
+    TooManyNumbers {
+        /// Clients asked for.
+        clients: usize,
+        /// Features there are.
+        features: usize,
+        /// Most numbers that are kept.
+        most: usize,
+    },
+    /// A client whose loss is affine.
+    #[error(
+        "client {client} has smoothness 0: its loss is affine; give it a positive bound, drop it, or add a regulariser"
+    )]
+    ZeroSmoothness {
+        /// The client.
+        client: usize,
+    },
+    /// A smoothness constant that is none.
+    #[error("{name} is {value}, but must be {allowed}; compute it from the data")]
+    Smoothness {
+        /// Which constant.
+        name: String,
+        /// The value found.
+        value: f64,
+        /// The allowed range.
+        allowed: String,
+    },
+    /// Two lengths that do not fit.
+    #[error("{what} has length {found}, but must have {expected}")]
+    Length {
+        /// What has the wrong length.
+        what: String,
+        /// The length found.
+        found: usize,
+        /// The length needed.
+        expected: usize,
+    },
+    /// The clients could not exchange their messages.
+    #[error("the exchange between clients failed in round {round}: {problem}; start all ranks again")]
+    Exchange {
+        /// The round.
+        round: usize,
+        /// What the transport says.
+        problem: String,
+    },
+    /// A saved model that cannot be used.
+    #[error("the saved model cannot be used: {problem}; fit it again")]
+    Model {
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn parameter(
+        name: &'static str,
+        value: impl ToString,
+        allowed: impl Into<String>,
+        way_out: &'static str,
+    ) -> Self {
+        Self::Parameter { name, value: value.to_string(), allowed: allowed.into(), way_out }
+    }
+}
+
+fn listed(labels: &[f64]) -> String {
+    labels.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+}

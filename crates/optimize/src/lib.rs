@@ -1,0 +1,9 @@
+//! The optimize wing of backstitch: ef21-w.
+//!
+//! What its methods share is in [`objective`]: losses over sparse rows, their gradients and their smoothness constants.
+
+pub mod ef21_w;
+pub mod error;
+pub mod objective;
+
+pub use error::Error;

@@ -1,0 +1,8 @@
+//! All integration tests of this crate, one binary.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
+
+mod ef21_w;
+mod ef21_w_vectors;
+mod memory;
+mod objective;
