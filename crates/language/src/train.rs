@@ -6,8 +6,9 @@
 
 use backstitch_nn::{
     Checkpoint, Decoder, DecoderConfig, NnError, SamplingParameters, Scorer, Shuffled, TokenBatch, Tokenizer,
-    Trainer, TrainingParameters, cpu, generate,
+    Trainer, TrainingParameters, UNKNOWN, cpu, generate,
 };
+use backstitch_numerics::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -195,6 +196,31 @@ impl Course {
         let sequences: Vec<&[u32]> = lessons.iter().map(|lesson| lesson.tokens.as_slice()).collect();
         let first: Vec<usize> = lessons.iter().map(|lesson| lesson.first_target).collect();
         TokenBatch::from(&sequences, &first, &self.config)
+    }
+
+    /// Lessons as a batch for denoising: every token but a lesson's first is hidden with probability `share`, and at least one of
+    /// each lesson is.
+    ///
+    /// # Errors
+    /// If a lesson is longer than the decoder's context.
+    pub fn denoising_batch(
+        &self,
+        lessons: &[Lesson],
+        share: f64,
+        stream: &mut Stream,
+    ) -> Result<TokenBatch, NnError> {
+        let sequences: Vec<&[u32]> = lessons.iter().map(|lesson| lesson.tokens.as_slice()).collect();
+        let mut hide = |tokens: &[u32]| {
+            let mut hidden: Vec<bool> = tokens.iter().map(|_| stream.uniform() < share).collect();
+            hidden[0] = false;
+            if !hidden.contains(&true) && tokens.len() > 1 {
+                hidden[1 + stream.below(tokens.len() - 1)] = true;
+            }
+            hidden
+        };
+        let hidden: Vec<Vec<bool>> = sequences.iter().map(|tokens| hide(tokens)).collect();
+        let mask = self.tokenizer.token(UNKNOWN).unwrap_or_default();
+        TokenBatch::denoising(&sequences, &hidden, mask, &self.config)
     }
 
     /// Trains from the first step to the last; `lesson(step, place in the batch, example)` gives the examples, and must depend on

@@ -1,12 +1,13 @@
 //! Batches of token sequences, and the order in which examples are seen.
 
 use backstitch_numerics::Stream;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use crate::attention::Visibility;
 use crate::decoder::DecoderConfig;
 use crate::error::NnError;
 
-/// Sequences for next-token prediction, padded on the right. Row-major `[rows, length]`.
+/// Sequences for next-token prediction or denoising, padded on the right. Row-major `[rows, length]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenBatch {
     rows: usize,
@@ -14,6 +15,8 @@ pub struct TokenBatch {
     inputs: Vec<i32>,
     targets: Vec<i32>,
     weights: Vec<f32>,
+    /// Inputs that no position attends to; without it, positions attend to what is before them.
+    hidden: Option<Vec<bool>>,
 }
 
 impl TokenBatch {
@@ -59,7 +62,50 @@ impl TokenBatch {
                 weights[place] = if at + 1 >= first { 1.0 } else { 0.0 };
             }
         }
-        Ok(Self { rows, length, inputs, targets, weights })
+        Ok(Self { rows, length, inputs, targets, weights, hidden: None })
+    }
+
+    /// Denoising with attention both ways: a hidden token is read as `mask`, no position attends to it or to padding, all other
+    /// tokens are seen from everywhere. The hidden ones are the targets, each predicted from the position before it, as the next
+    /// token is. `hidden[i]` is as long as sequence `i`, and its first token is not hidden. The last token of a sequence is never
+    /// an input.
+    ///
+    /// # Errors
+    /// If nothing is hidden, a first token is, or the lengths differ; and as [`TokenBatch::whole`].
+    pub fn denoising(
+        sequences: &[impl AsRef<[u32]>],
+        hidden: &[Vec<bool>],
+        mask: u32,
+        config: &DecoderConfig,
+    ) -> Result<Self, NnError> {
+        let lengths = |lengths: &mut dyn Iterator<Item = usize>| lengths.collect::<Vec<usize>>();
+        let wanted = lengths(&mut sequences.iter().map(|sequence| sequence.as_ref().len()));
+        let found = lengths(&mut hidden.iter().map(Vec::len));
+        if found != wanted {
+            return Err(NnError::Shape { what: "hidden tokens".into(), found, wanted });
+        }
+        if !hidden.iter().flatten().any(|&hidden| hidden) {
+            return Err(NnError::Empty { what: "the list of hidden tokens".into() });
+        }
+        if let Some(row) = hidden.iter().position(|row| row[0]) {
+            let what = format!("what comes before the hidden first token of sequence {}", row + 1);
+            return Err(NnError::Empty { what });
+        }
+        config.check(&[mask])?;
+        let mut batch = Self::whole(sequences, config)?;
+        let mut unseen = vec![true; batch.inputs.len()];
+        for (row, hidden) in hidden.iter().enumerate() {
+            for (at, pair) in hidden.windows(2).enumerate() {
+                let place = row * batch.length + at;
+                unseen[place] = pair[0];
+                if pair[0] {
+                    batch.inputs[place] = mask as i32;
+                }
+                batch.weights[place] = if pair[1] { 1.0 } else { 0.0 };
+            }
+        }
+        batch.hidden = Some(unseen);
+        Ok(batch)
     }
 
     /// Number of sequences and padded length.
@@ -75,6 +121,14 @@ impl TokenBatch {
     /// Inputs, `[rows, length]`.
     pub fn inputs(&self, device: &Device) -> Tensor<2, Int> {
         Tensor::from_data(TensorData::new(self.inputs.clone(), [self.rows, self.length]), device)
+    }
+
+    /// What each position may look at.
+    pub fn visible(&self, device: &Device) -> Visibility {
+        self.hidden.as_ref().map_or(Visibility::Causal, |hidden| {
+            let data = TensorData::new(hidden.clone(), [self.rows, 1, 1, self.length]);
+            Visibility::Hidden(Tensor::<4, Bool>::from_data(data, device))
+        })
     }
 
     /// Targets, `[rows · length]`.

@@ -460,7 +460,7 @@ impl Decoder {
     /// The mean cross-entropy of the batch's targets, weighted by its weights.
     pub fn loss(&self, batch: &TokenBatch) -> Tensor<1> {
         let device = self.device().without_autodiff();
-        let logits = self.forward(batch.inputs(&device), &Visibility::Causal);
+        let logits = self.forward(batch.inputs(&device), &batch.visible(&device));
         operations::cross_entropy(logits.flatten(0, 1), batch.targets(&device), batch.weights(&device))
     }
 

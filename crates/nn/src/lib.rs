@@ -60,7 +60,7 @@ pub use sample::{Generation, SamplingParameters, Stop, generate};
 pub use schedule::Schedule;
 pub use score::{Score, Scorer};
 pub use tensors::{NamedTensor, named_parameters, with_parameters};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Tokenizer, UNKNOWN};
 pub use train::{StepReport, Trainer, TrainingParameters};
 
 pub use backstitch_kernels::operations::cross_entropy;

@@ -14,8 +14,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
 }
 
-/// The word that stands for all unknown ones.
-const UNKNOWN: &str = "[UNK]";
+/// The word that stands for all unknown ones, in tokenizers made by [`Tokenizer::words`].
+pub const UNKNOWN: &str = "[UNK]";
 
 impl Tokenizer {
     /// Words and runs of punctuation as tokens. Token 0 is `[UNK]`, then the given special tokens, then the words of the texts in

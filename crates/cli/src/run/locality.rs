@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use backstitch_data::table::{TableOptions, read_table};
 use backstitch_language::Error;
 use backstitch_language::locality::{
-    Estimates, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Network, Observation,
-    Observer, Pairs, Policy, Queries, Query, Samples, Shape, ValueTokens, Variable, Vocabulary, ask,
-    check_held_out, gap_table, held_out_pairs, learn, negative_scaffolds, observe_all, paired_differences,
-    queries,
+    Estimates, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Network, NetworkParameters,
+    Observation, Observer, Pairs, Policy, Queries, Query, Samples, Shape, ValueTokens, Variable, Vocabulary,
+    ask, check_held_out, gap_table, held_out_pairs, learn, negative_scaffolds, observe_all,
+    paired_differences, queries,
 };
 use backstitch_nn::{Checkpoint, Scorer, TrainingParameters, cpu};
 use backstitch_numerics::{Stream, bootstrap};
@@ -36,6 +36,8 @@ pub(crate) struct Locality {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Draw a net at random, as the paper does
+    Net(Draw),
     /// Make training text: what a policy of observation lets one see of each joint sample
     Generate(Generate),
     /// Train a decoder on such observations and keep it in a folder
@@ -44,6 +46,19 @@ enum Verb {
     Estimate(Ask),
     /// Errors of the routes over the held-out pairs, with 95 % intervals
     Gap(Ask),
+}
+
+#[derive(Args, Debug)]
+struct Draw {
+    /// Number of variables
+    #[arg(long, value_name = "N", default_value_t = NetworkParameters::default().variables)]
+    variables: usize,
+    /// Number of edges
+    #[arg(long, value_name = "N", default_value_t = NetworkParameters::default().edges)]
+    edges: usize,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -187,6 +202,7 @@ const KEPT: &str = "locality.json";
 
 pub(crate) fn execute(arguments: &Locality, common: &Common) -> Result<i32, Failure> {
     match &arguments.verb {
+        Verb::Net(draw) => net(draw, common)?,
         Verb::Generate(generate) => self::generate(generate, common)?,
         Verb::Fit(fit) => self::fit(fit, common)?,
         Verb::Estimate(ask) => estimate(ask, common)?,
@@ -313,6 +329,24 @@ fn held_out(
     held_out_pairs(pairs, &distances, &parameters, seed).map_err(Failure::input)
 }
 
+fn net(arguments: &Draw, common: &Common) -> Result<(), Failure> {
+    let Draw { variables, edges, .. } = *arguments;
+    let parameters = NetworkParameters { variables, edges, ..NetworkParameters::default() };
+    let text = lines(&Network::random(&parameters, common.seed).map_err(Failure::input)?)?;
+    let Some(file) = &arguments.out else {
+        return terminal::print(&text);
+    };
+    output::write(file, text.as_bytes())?;
+    terminal::say(format_args!("written: {}", file.display()));
+    Ok(())
+}
+
+/// A net as JSON Lines.
+fn lines(network: &Network) -> Result<String, Failure> {
+    let line = |variable| Ok(serde_json::to_string(&variable).map_err(Failure::internal)? + "\n");
+    network.to_variables().into_iter().map(line).collect()
+}
+
 fn generate(arguments: &Generate, common: &Common) -> Result<(), Failure> {
     // The text is the same for all tokens.
     let gathered = gather(&arguments.source, ValueTokens::Shared, common.seed)?;
@@ -330,10 +364,7 @@ fn generate(arguments: &Generate, common: &Common) -> Result<(), Failure> {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(pairs, "{},{}", name(a), name(b));
     }
-    let mut net = String::new();
-    for variable in gathered.network.to_variables() {
-        net += &(serde_json::to_string(&variable).map_err(Failure::internal)? + "\n");
-    }
+    let net = lines(&gathered.network)?;
     let files = [("net.jsonl", net), ("held-out.csv", pairs), ("samples.txt", text)];
     output::write_all(folder, &files)?;
     let (samples, held_out) = (gathered.seen.len(), gathered.held_out.len());

@@ -128,3 +128,47 @@ fn batches_that_do_not_fit_are_errors() {
     // The last token is only predicted, so one more than the context fits.
     assert_eq!(TokenBatch::whole(&[vec![1, 2, 3, 4]], &config).unwrap().shape(), [1, 3]);
 }
+
+fn denoising_loss(sequences: &[Vec<u32>], hidden: &[Vec<bool>]) -> f64 {
+    let config = DecoderConfig::gpt2(9, 6, 8, 2, 2);
+    let model = Decoder::new(&config, 3, &cpu()).unwrap();
+    let batch = TokenBatch::denoising(sequences, hidden, 0, &config).unwrap();
+    f64::from(model.loss(&batch).into_scalar::<f32>())
+}
+
+#[test]
+fn denoising_sees_both_ways_but_nothing_hidden() {
+    let hidden = vec![false, true, false, false, true, false];
+    let loss = |tokens: [u32; 6]| denoising_loss(&[tokens.to_vec()], &[hidden.clone()]);
+    let whole = loss([1, 2, 3, 4, 5, 6]);
+    // Tokens 3 and 4 come after the first hidden one, 1 before it.
+    for other in [[7, 2, 3, 4, 5, 6], [1, 2, 7, 4, 5, 6], [1, 2, 3, 7, 5, 6]] {
+        assert_ne!(loss(other), whole, "{other:?}");
+    }
+    // The last token is no input.
+    assert_eq!(loss([1, 2, 3, 4, 5, 7]), whole);
+
+    // A hidden token matters as a target only: what is predicted from everything else has the same probability for it.
+    let total: f64 = (0..9)
+        .map(|token| (-denoising_loss(&[vec![1, token, 3, 4]], &[vec![false, true, false, false]])).exp())
+        .sum();
+    assert!((total - 1.0).abs() < 1e-5, "{total}");
+
+    // Padding is not seen: a batch is the mean of its sequences over their targets.
+    let (long, short) = (vec![1, 2, 3, 4, 5, 6], vec![3, 8, 2]);
+    let alone = denoising_loss(&[short.clone()], &[vec![false, false, true]]);
+    let both = denoising_loss(&[long, short], &[hidden.clone(), vec![false, false, true]]);
+    assert!((both - (2.0 * whole + alone) / 3.0).abs() < 1e-5, "{both}");
+}
+
+#[test]
+fn denoising_of_nothing_or_of_a_first_token_is_an_error() {
+    let config = DecoderConfig::gpt2(5, 3, 4, 1, 1);
+    let error = |hidden: &[Vec<bool>]| {
+        TokenBatch::denoising(&[[1, 2, 3]], hidden, 0, &config).unwrap_err().to_string()
+    };
+    assert!(error(&[vec![false; 3]]).contains("the list of hidden tokens is empty"));
+    assert!(error(&[vec![true, false, false]]).contains("hidden first token of sequence 1"));
+    assert!(error(&[vec![true; 2]]).contains("hidden tokens"));
+    assert!(TokenBatch::denoising(&[[1, 2, 3]], &[vec![false, true, false]], 9, &config).is_err());
+}

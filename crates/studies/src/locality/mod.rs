@@ -6,16 +6,16 @@
 //! neighbouring pairs would make reasoning look bad: both are looked at first. A chain seen in neighbouring pairs only shows the
 //! paper's theorem without a network.
 
+mod claims;
+
 use std::time::Instant;
 
-use backstitch_claim::{
-    Arm, Cell, CellContext, CellError, Claim, Effect, Metric, Precondition, Role, Scale, Scope, Statistic,
-    Study,
-};
+use backstitch_claim::{Arm, Cell, CellContext, CellError, Metric, Role, Scale, Study};
 use backstitch_language::locality::{
     CountModel, Distances, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Lessons, Network,
-    NetworkParameters, Observer, Policy, Query, Samples, ValueTokens, Vocabulary, World, adjacent_pairs, ask,
-    chain, check_held_out, negative_scaffolds, observe_all, queries, scaffolds, squared_errors,
+    NetworkParameters, Observer, Policy, Query, Samples, Shape, ValueTokens, Vocabulary, World,
+    adjacent_pairs, ask, chain, check_held_out, negative_scaffolds, observe_all, queries, scaffolds,
+    squared_errors,
 };
 use backstitch_nn::{Decoder, Scorer, TrainingParameters, cpu};
 use backstitch_numerics::Stream;
@@ -33,7 +33,7 @@ pub static STUDY: Study = Study {
     history: &["first version"],
     arms: ARMS,
     metrics: METRICS,
-    claims: CLAIMS,
+    claims: claims::CLAIMS,
     seeds: SEEDS,
     data: &[],
     configuration,
@@ -88,124 +88,11 @@ const METRICS: &[Metric] = &[
     Metric::lower("dropped", "queries left out because their condition is rarer than 1 in 1,000"),
 ];
 
-const NETS: &[&str] = &["nets"];
-const CHAIN: &[&str] = &["chain"];
-
-/// Held-out pairs must depend on each other.
-const DEPENDENT: Precondition = Precondition {
-    sentence: "answering with the marginal has a mean squared error of at least 0.04",
-    arm: "marginal",
-    effect: Effect::Above { metric: "error", bound: 0.0 },
-    at_least: 0.04,
-};
-
-/// The local model must have learned what it saw.
-const LEARNED: Precondition = Precondition {
-    sentence: "the model trained locally answers for neighbouring pairs with a mean squared error of at most 0.01",
-    arm: "direct",
-    effect: Effect::Below { metric: "neighbour_error", bound: 0.01 },
-    at_least: 0.0,
-};
-
-const BASE: Claim = Claim {
-    id: "",
-    sentence: "",
-    source: "",
-    published: None,
-    scope: Scope::Reduced,
-    subject: "scaffolded",
-    effect: Effect::Above { metric: "saved", bound: 0.0 },
-    margin: 0.0,
-    statistic: Statistic::PairedT,
-    settings: NETS,
-    precondition: Some(LEARNED),
-    control: "negative",
-    own_data: false,
-};
-
-const CLAIMS: &[Claim] = &[
-    Claim {
-        id: "scaffold-beats-direct",
-        sentence: "After local training, going through separating variables has at most 0.75 times the squared error of asking \
-                   directly",
-        source: "the paper's main result, local (geometric) condition",
-        published: Some("0.0162 against 0.0272"),
-        ..BASE
-    },
-    Claim {
-        id: "free-beats-direct",
-        sentence: "So it is when the model chooses the variables itself",
-        source: "the paper's main result, local (geometric) condition",
-        published: Some("0.0140 against 0.0272"),
-        subject: "free",
-        ..BASE
-    },
-    Claim {
-        id: "random-variables-do-not-help",
-        sentence: "Going through variables drawn at random has at least 0.9 times the squared error of asking directly",
-        source: "the paper's negative scaffolds",
-        published: Some("0.0270 against 0.0272"),
-        subject: "negative",
-        effect: Effect::Above { metric: "lost", bound: 0.0 },
-        precondition: Some(DEPENDENT),
-        control: "scaffolded",
-        ..BASE
-    },
-    Claim {
-        id: "locality-must-be-right",
-        sentence: "Trained on the locality of another net, the scaffolded estimate has at least twice the squared error",
-        source: "the paper's wrong-local condition",
-        published: Some("0.0716 against 0.0162"),
-        subject: "wrong",
-        effect: Effect::Above { metric: "misled", bound: 0.0 },
-        control: "free",
-        ..BASE
-    },
-    Claim {
-        id: "most-of-the-dependence",
-        sentence: "The scaffolded estimate has at most 0.3 times the squared error of answering with the marginal",
-        source: "the paper's table of errors",
-        published: Some("0.0162 against 0.1053"),
-        effect: Effect::Above { metric: "learned", bound: 0.0 },
-        precondition: Some(DEPENDENT),
-        control: "wrong",
-        ..BASE
-    },
-    Claim {
-        id: "less-data-than-everything",
-        sentence: "Local training and a scaffold have a smaller squared error than training on as many tokens of everything at once \
-                   and asking directly",
-        source: "the paper's claim of data efficiency",
-        published: Some("0.0162 against 0.0347"),
-        effect: Effect::Improvement { metric: "error", over: "everything" },
-        control: "wrong",
-        ..BASE
-    },
-    Claim {
-        id: "neighbours-are-learned",
-        sentence: "The model trained locally answers for neighbouring pairs with a mean squared error below 0.01",
-        source: "ours: without this nothing else means anything",
-        subject: "direct",
-        effect: Effect::Below { metric: "neighbour_error", bound: 0.01 },
-        precondition: None,
-        control: "wrong",
-        ..BASE
-    },
-    Claim {
-        id: "theorem-on-a-chain",
-        sentence: "With neighbouring pairs of a chain alone, the direct estimate is the marginal and the one through the chain is the \
-                   truth",
-        source: "the paper's theorem",
-        scope: Scope::Identity,
-        subject: "chain",
-        effect: Effect::Above { metric: "residual", bound: 0.0 },
-        statistic: Statistic::Identity { tolerance: 1e-9 },
-        settings: CHAIN,
-        precondition: None,
-        control: "gap-in-chain",
-        ..BASE
-    },
-];
+/// All variables share the two tokens of values: the paper's text.
+const SHARED: &str = "shared-tokens";
+/// Every variable has two tokens of its own for its values.
+const OWN: &str = "own-tokens";
+const CHAIN: &str = "chain";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,65 +101,101 @@ struct Configuration {
     held_out: HeldOutParameters,
     /// Nets drawn per seed; the one whose held-out pairs tell most about each other is kept.
     nets: usize,
-    /// Joint samples of each kind of training, one observation each; as many as it takes for the tokens to be alike.
-    local_samples: usize,
-    wrong_samples: usize,
-    everything_samples: usize,
-    /// Steps of training of each decoder.
-    steps: u64,
-    /// Samples per step of training on everything: its samples are longer.
-    everything_batch: usize,
     learner: LearnerParameters,
+    /// Training where all variables share the two tokens of values, and where each has its own.
+    shared: Course,
+    own: Course,
     free: FreeParameters,
     /// Conditions rarer than this are not asked.
     least: f64,
     chain_length: usize,
 }
 
+/// How much is seen in training. Samples of everything at once are longer: fewer of them, in smaller batches, make as many tokens.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Course {
+    steps: u64,
+    /// Samples per step.
+    batch: usize,
+    everything_batch: usize,
+    /// Joint samples, one observation each.
+    samples: usize,
+    everything_samples: usize,
+}
+
+impl Configuration {
+    fn course(&self, setting: &str) -> (ValueTokens, Course) {
+        match setting {
+            SHARED => (ValueTokens::Shared, self.shared),
+            _ => (ValueTokens::Own, self.own),
+        }
+    }
+
+    /// The decoder and its training in a cell.
+    fn learner(&self, course: Course, everything: bool) -> LearnerParameters {
+        let training = TrainingParameters { steps: course.steps, ..self.learner.training };
+        let batch = if everything { course.everything_batch } else { course.batch };
+        LearnerParameters { batch, training, ..self.learner }
+    }
+}
+
 fn configuration(scale: Scale) -> Value {
-    let training = TrainingParameters { steps: 0, ..TrainingParameters::default() };
+    let training = TrainingParameters { learning_rate: 3e-3, ..TrainingParameters::default() };
+    // Every sample is seen once.
+    let course = |steps: u64| Course {
+        steps,
+        batch: 64,
+        everything_batch: 16,
+        samples: 64 * steps as usize,
+        everything_samples: 16 * steps as usize,
+    };
     let quick = Configuration {
         network: NetworkParameters { variables: 24, edges: 24, ..NetworkParameters::default() },
         held_out: HeldOutParameters { candidates: 12, chosen: 6 },
         nets: 20,
-        local_samples: 128_000,
-        wrong_samples: 128_000,
-        everything_samples: 32_000,
-        steps: 1_000,
-        everything_batch: 32,
-        learner: LearnerParameters { batch: 128, training, ..LearnerParameters::default() },
+        learner: LearnerParameters { shape: Shape::Llama, training, ..LearnerParameters::default() },
+        shared: course(8_000),
+        own: course(1_500),
         free: FreeParameters { runs: 20, most_steps: 23 },
         least: 1e-3,
         chain_length: 10,
     };
     json!(match scale {
-        Scale::Smoke => Configuration {
-            network: NetworkParameters { variables: 8, edges: 8, ..NetworkParameters::default() },
-            held_out: HeldOutParameters { candidates: 4, chosen: 2 },
-            nets: 2,
-            local_samples: 200,
-            wrong_samples: 200,
-            everything_samples: 100,
-            steps: 4,
-            everything_batch: 4,
-            learner: LearnerParameters { width: 8, layers: 1, heads: 2, batch: 8, ..quick.learner },
-            free: FreeParameters { runs: 2, most_steps: 7 },
-            ..quick
-        },
+        Scale::Smoke => {
+            let course =
+                Course { steps: 4, batch: 8, everything_batch: 4, samples: 200, everything_samples: 100 };
+            Configuration {
+                network: NetworkParameters { variables: 8, edges: 8, ..NetworkParameters::default() },
+                held_out: HeldOutParameters { candidates: 4, chosen: 2 },
+                nets: 2,
+                learner: LearnerParameters { width: 8, layers: 1, heads: 2, ..quick.learner },
+                shared: course,
+                own: course,
+                free: FreeParameters { runs: 2, most_steps: 7 },
+                ..quick
+            }
+        }
         Scale::Quick => quick,
-        Scale::Paper => Configuration {
-            network: NetworkParameters::default(),
-            held_out: HeldOutParameters::default(),
-            nets: 10,
-            local_samples: 1_000_000,
-            wrong_samples: 1_000_000,
-            everything_samples: 1_000_000,
-            steps: 300_000,
-            everything_batch: 16,
-            learner: LearnerParameters { width: 512, layers: 10, heads: 8, ..quick.learner },
-            free: FreeParameters { runs: 10, most_steps: 99 },
-            ..quick
-        },
+        Scale::Paper => {
+            let course = Course {
+                steps: 300_000,
+                everything_batch: 16,
+                samples: 1_000_000,
+                everything_samples: 1_000_000,
+                ..quick.shared
+            };
+            Configuration {
+                network: NetworkParameters::default(),
+                held_out: HeldOutParameters::default(),
+                nets: 10,
+                learner: LearnerParameters { width: 512, layers: 10, heads: 8, ..quick.learner },
+                shared: course,
+                own: course,
+                free: FreeParameters { runs: 10, most_steps: 99 },
+                ..quick
+            }
+        }
     })
 }
 
@@ -280,12 +203,16 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
     let configuration = Configuration::deserialize(configuration).map_err(|error| error.to_string())?;
     let wrong = |error: backstitch_language::Error| error.to_string();
     configuration.network.validate().map_err(wrong)?;
-    learner(&configuration, configuration.learner.batch).validate().map_err(wrong)?;
-    learner(&configuration, configuration.everything_batch).validate().map_err(wrong)?;
-    let samples =
-        [configuration.local_samples, configuration.wrong_samples, configuration.everything_samples];
-    if samples.contains(&0) || configuration.nets == 0 {
-        return Err("numbers of samples and nets must be at least 1".into());
+    for course in [configuration.shared, configuration.own] {
+        for everything in [false, true] {
+            configuration.learner(course, everything).validate().map_err(wrong)?;
+        }
+        if course.samples == 0 || course.everything_samples == 0 {
+            return Err("numbers of samples must be at least 1".into());
+        }
+    }
+    if configuration.nets == 0 {
+        return Err("the number of nets must be at least 1".into());
     }
     if !(3..=20).contains(&configuration.chain_length) {
         return Err(format!("chain_length is {}, but must be from 3 to 20", configuration.chain_length));
@@ -298,15 +225,17 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
     }
     let mut cells = Vec::new();
     for &seed in seeds {
-        let cell = |arm| Cell::new(arm, "nets", seed);
-        cells.extend(["learn-local", "learn-wrong", "learn-everything"].map(cell));
-        cells.extend(
-            ["scaffolded", "free", "direct", "negative", "marginal"]
-                .map(|arm| cell(arm).needing("learn-local")),
-        );
-        cells.push(cell("wrong").needing("learn-local").needing("learn-wrong"));
-        cells.push(cell("everything").needing("learn-local").needing("learn-everything"));
-        cells.extend(["chain", "gap-in-chain"].map(|arm| Cell::new(arm, "chain", seed)));
+        for setting in [SHARED, OWN] {
+            let cell = |arm| Cell::new(arm, setting, seed);
+            cells.extend(["learn-local", "learn-wrong", "learn-everything"].map(cell));
+            cells.extend(
+                ["scaffolded", "free", "direct", "negative", "marginal"]
+                    .map(|arm| cell(arm).needing("learn-local")),
+            );
+            cells.push(cell("wrong").needing("learn-local").needing("learn-wrong"));
+            cells.push(cell("everything").needing("learn-local").needing("learn-everything"));
+        }
+        cells.extend(["chain", "gap-in-chain"].map(|arm| Cell::new(arm, CHAIN, seed)));
     }
     Ok(cells)
 }
@@ -318,11 +247,6 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
         "chain" | "gap-in-chain" => theorem(cell, &configuration, context),
         _ => compare(cell, context),
     }
-}
-
-fn learner(configuration: &Configuration, batch: usize) -> LearnerParameters {
-    let training = TrainingParameters { steps: configuration.steps, ..configuration.learner.training };
-    LearnerParameters { batch, training, ..configuration.learner }
 }
 
 /// Mean squared errors of one trained decoder: what other cells read.
@@ -345,14 +269,11 @@ fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'
         World::select(&configuration.network, &configuration.held_out, configuration.nets, 1, seed)
             .map_err(CellError::new)?;
     let world = worlds.pop().ok_or_else(|| CellError::new("no net can be used"))?;
-    let vocabulary = Vocabulary::new(world.network.names(), ValueTokens::Own);
-    let batch = match cell.arm.as_str() {
-        "learn-everything" => configuration.everything_batch,
-        _ => configuration.learner.batch,
-    };
-    let parameters = learner(configuration, batch);
+    let (values, course) = configuration.course(&cell.setting);
+    let vocabulary = Vocabulary::new(world.network.names(), values);
+    let parameters = configuration.learner(course, cell.arm == "learn-everything");
     let mut lessons = {
-        let (samples, policy, distances) = condition(cell, configuration, &world)?;
+        let (samples, policy, distances) = condition(cell, configuration, course, &world)?;
         let observer = Observer::new(policy, &distances, &world.held_out).map_err(CellError::new)?;
         let joint = Samples::draw(&world.network, samples, seed);
         let seen = observe_all(&joint, &observer, seed).map_err(CellError::new)?;
@@ -378,7 +299,7 @@ fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'
         return context.artifact("errors.json", b"null");
     };
     let errors = asked(&model, &world, &vocabulary, configuration, seed).map_err(CellError::new)?;
-    let tokens: usize = (1..=configuration.steps)
+    let tokens: usize = (1..=course.steps)
         .map(|step| lessons.batch(step).map(|batch| batch.targets_count()))
         .sum::<Result<_, _>>()
         .map_err(CellError::new)?;
@@ -391,18 +312,17 @@ fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'
 fn condition(
     cell: &Cell,
     configuration: &Configuration,
+    course: Course,
     world: &World,
 ) -> Result<(usize, Policy, Distances), CellError> {
     Ok(match cell.arm.as_str() {
         "learn-wrong" => {
             let other = Stream::new(cell.seed, "locality study other net").next_u64();
             let other = Network::random(&configuration.network, other).map_err(CellError::new)?;
-            (configuration.wrong_samples, Policy::default(), other.distances())
+            (course.samples, Policy::default(), other.distances())
         }
-        "learn-everything" => {
-            (configuration.everything_samples, Policy::fully_observed(), world.distances.clone())
-        }
-        _ => (configuration.local_samples, Policy::default(), world.distances.clone()),
+        "learn-everything" => (course.everything_samples, Policy::fully_observed(), world.distances.clone()),
+        _ => (course.samples, Policy::default(), world.distances.clone()),
     })
 }
 
@@ -485,7 +405,7 @@ fn theorem(
     let mut between = |low: f64, high: f64| low + (high - low) * stream.uniform();
     let links: Vec<[f64; 2]> = (0..last).map(|_| [between(0.05, 0.25), between(0.75, 0.95)]).collect();
     let net = chain(between(0.2, 0.8), &links).map_err(CellError::new)?;
-    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Own);
+    let vocabulary = Vocabulary::new(net.names(), ValueTokens::Shared);
     let pairs = net.pairs().map_err(CellError::new)?;
     let model = CountModel::of_pairs(&pairs, &adjacent_pairs(&net), &vocabulary).map_err(CellError::new)?;
     let apart: Vec<(usize, usize)> = (0..=last).flat_map(|a| (a + 2..=last).map(move |b| (a, b))).collect();
