@@ -111,7 +111,7 @@ enum ValuesName {
 enum ShapeName {
     /// Learned positions, as the paper
     Gpt2,
-    /// Rotary positions and gated layers
+    /// Rotary positions and gated layers: learns shared values in far fewer steps
     Llama,
 }
 
@@ -153,7 +153,7 @@ struct Fit {
     #[arg(long, value_name = "N", default_value_t = 4)]
     heads: usize,
     /// Largest learning rate
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 1e-3)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 3e-3)]
     learning_rate: f64,
 }
 

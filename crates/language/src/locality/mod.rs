@@ -40,7 +40,8 @@
 //! 1. The scaffolded estimate is summed exactly; [`Estimator::scaffolded_by_sampling`] is the paper's. Test:
 //!    `sampling_a_scaffold_approaches_the_exact_sum`.
 //! 2. Negative scaffolds are drawn without replacement. Test: `negative_scaffolds_avoid_the_query_and_its_scaffold`.
-//! 3. Tokens are variables and values, one each. Test: `tokens_and_text_say_the_same`.
+//! 3. Tokens are variables and values, one each; values are shared by all variables, as in the paper, or each variable's own
+//!    ([`ValueTokens`]). Test: `tokens_and_text_say_the_same`.
 //! 4. A sample with nothing left is drawn again; one with a single variable is kept. Test:
 //!    `held_out_pairs_are_never_seen_together`.
 //! 5. Among smallest separating sets the one nearest to the condition is taken. Test: `scaffolds_are_smallest_and_separate`.

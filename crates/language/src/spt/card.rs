@@ -18,7 +18,8 @@ pub const CARD: Card = Card {
         "Units are cut by rules (entities, quotes, capitalised runs, clauses, connectors) instead of a language model.",
         "Marks that end a sentence stay at its end in every order.",
         "Without other weights, the three orders are drawn equally often.",
-        "The study has no arm with a bidirectional loss (BICO). All its arms take equally many steps; the arms that reorder words are \
-         not trained out by then and answer fewer forward questions too, which is a part of their distance.",
+        "In the study, bidirectional denoising (BICO) trains from scratch as all arms do; it is published for fine-tuning a large \
+         pre-trained model. All arms take equally many steps; the arms that reorder words are not trained out by then and answer \
+         fewer forward questions too, which is a part of their distance.",
     ],
 };
