@@ -1,19 +1,22 @@
 """What a user would pick today for joint samples and exact probabilities of a Bayes net: pgmpy.
 
-Speaks JSON lines on stdin and stdout. First line out: {"ready": true, "peers": [...]}. For every line in,
-{"peer": "pgmpy", "work": "sample" | "conditionals", "net": [...], "samples": 1000, "repeat": 1}, one line out with the median time.
+A request is {"peer": "pgmpy", "work": "sample" | "conditionals", "net": [...], "samples": 1000}.
 """
 
-import json
+import contestant
+
 import logging
-import os
-import resource
-import statistics
-import sys
-import time
-from importlib.metadata import version
 
 import numpy as np
+
+logging.disable(logging.WARNING)
+
+
+def load():
+    tiny = [{"name": "a", "rows": [[0.5]]}, {"name": "b", "parents": ["a"], "rows": [[0, 0.2], [1, 0.9]]}]
+    model = build(tiny)
+    sample(model, 10)
+    conditionals(tiny, model)
 
 
 def build(variables):
@@ -33,11 +36,10 @@ def build(variables):
     return model
 
 
-def sample(variables, model, size):
+def sample(model, size):
     from pgmpy.sampling import BayesianModelSampling
 
-    frame = BayesianModelSampling(model).forward_sample(size=size, show_progress=False, seed=0)
-    return lambda: summary(variables, frame)
+    return BayesianModelSampling(model).forward_sample(size=size, show_progress=False, seed=0)
 
 
 def summary(variables, frame):
@@ -63,67 +65,20 @@ def conditionals(variables, model):
             for x, y, both, other in ((i, j, joint[1, 1], joint[0, 1]), (j, i, joint[1, 1], joint[1, 0])):
                 if both + other > 0:
                     rows[x][y] = float(both / (both + other))
-    return lambda: {"conditionals": rows}
+    return {"conditionals": rows}
 
 
-def say(message, out):
-    out.write(json.dumps(message) + "\n")
-    out.flush()
-
-
-def answer(request, peers):
-    name = request["peer"]
-    if name not in peers:
-        raise ValueError(f"peer {name!r} is not here; here are {sorted(peers)}")
-    repeat = int(request.get("repeat", 1))
-    if repeat < 1:
-        raise ValueError(f"repeat is {repeat}, but must be at least 1")
+def answer(request):
     variables = request["net"]
     model = build(variables)
-    seconds = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        if request["work"] == "sample":
-            result = sample(variables, model, int(request["samples"]))
-        elif request["work"] == "conditionals":
-            result = conditionals(variables, model)
-        else:
-            raise ValueError(f"no work {request['work']!r}")
-        seconds.append(time.perf_counter() - start)
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "peer": name,
-        "version": peers[name],
-        "seconds": statistics.median(seconds),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "answer": result(),
-    }
-
-
-def main():
-    # What libraries print must not reach the channel.
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    logging.disable(logging.WARNING)
-    peers = {}
-    tiny = [{"name": "a", "rows": [[0.5]]}, {"name": "b", "parents": ["a"], "rows": [[0, 0.2], [1, 0.9]]}]
-    try:
-        model = build(tiny)
-        sample(tiny, model, 10)()
-        conditionals(tiny, model)()
-        peers["pgmpy"] = version("pgmpy")
-    except Exception:  # A peer that does not import is left out: the ready line says which ones are here.
-        pass
-    say({"ready": True, "peers": [{"name": name, "version": found} for name, found in peers.items()]}, out)
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        try:
-            say(answer(json.loads(line), peers), out)
-        except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"}, out)
+    if request["work"] == "sample":
+        seconds, frame = contestant.timed(lambda: sample(model, int(request["samples"])))
+        return seconds, summary(variables, frame)
+    if request["work"] == "conditionals":
+        return contestant.timed(lambda: conditionals(variables, model))
+    raise ValueError(f"no work {request['work']!r}")
 
 
 if __name__ == "__main__":
-    main()
+    versions, _ = contestant.load({"pgmpy": ("pgmpy", load)})
+    contestant.serve(versions, answer)

@@ -308,6 +308,10 @@ fn held_out(
     pairs: &Pairs,
     seed: u64,
 ) -> Result<Vec<(usize, usize)>, Failure> {
+    if let Some((a, _)) = source.pair.iter().find(|(a, b)| a == b) {
+        return Err(Failure::input(format!("--pair {a},{a} names one variable twice"))
+            .hint("a pair to hold out is two variables that are never seen together"));
+    }
     if !source.pair.is_empty() {
         return source.pair.iter().map(|(a, b)| Ok((position(network, a)?, position(network, b)?))).collect();
     }

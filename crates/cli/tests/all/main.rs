@@ -12,6 +12,7 @@ mod reproduce;
 mod run_causal_minimax;
 mod run_ef21_w;
 mod run_language;
+mod run_locality;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
 mod run_mpi;
 mod run_others;

@@ -59,7 +59,7 @@ impl LearnerParameters {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a shape that does not fit, [`Error::Model`] for training parameters outside their range.
+    /// [`Error::Parameter`] for a shape that does not fit, [`Error::Network`] for training parameters outside their range.
     pub fn validate(&self) -> Result<(), Error> {
         for (name, value, most) in [
             ("width", self.width as u64, 1 << 14),
@@ -85,7 +85,7 @@ impl LearnerParameters {
                 way_out: "change one of the two",
             });
         }
-        self.training.validate().map_err(Error::model)
+        Ok(self.training.validate()?)
     }
 
     /// A decoder with a place for every token of the longest sample: the start, the target, and every variable
@@ -111,7 +111,7 @@ impl LearnerParameters {
     ) -> Result<Trainer<Decoder>, Error> {
         self.validate()?;
         let model = Decoder::new(&self.decoder(vocabulary), seed, &device.clone().autodiff());
-        Trainer::new(model.map_err(Error::model)?, self.training).map_err(Error::model)
+        Ok(Trainer::new(model?, self.training)?)
     }
 }
 
@@ -134,7 +134,7 @@ impl Lessons {
     /// Takes what was observed.
     ///
     /// # Errors
-    /// [`Error::Model`] if there is no observation.
+    /// [`Error::Network`] if there is no observation.
     pub fn new(
         observations: &[Observation],
         vocabulary: &Vocabulary,
@@ -143,8 +143,7 @@ impl Lessons {
     ) -> Result<Self, Error> {
         parameters.validate()?;
         let batch = parameters.batch;
-        let shuffled = Shuffled::new(observations.len(), batch * POOL as usize, seed, "locality lessons")
-            .map_err(Error::model)?;
+        let shuffled = Shuffled::new(observations.len(), batch * POOL as usize, seed, "locality lessons")?;
         let sequences = observations.iter().map(|observation| vocabulary.encode(observation)).collect();
         Ok(Self { sequences, config: parameters.decoder(vocabulary), batch, seed, shuffled, pool: None })
     }
@@ -178,7 +177,7 @@ impl Lessons {
 /// Trains a decoder on observations from start to end. `after` is told the step and its loss.
 ///
 /// # Errors
-/// As [`LearnerParameters::trainer`] and [`Lessons::new`]; [`Error::Model`] if training diverges.
+/// As [`LearnerParameters::trainer`] and [`Lessons::new`]; [`Error::Network`] if training diverges.
 pub fn learn(
     observations: &[Observation],
     vocabulary: &Vocabulary,
@@ -193,11 +192,11 @@ pub fn learn(
         after(report.step, report.loss);
         Ok(())
     };
-    trainer.run(|step| lessons.batch(step), Decoder::loss, told).map_err(Error::model)?;
+    trainer.run(|step| lessons.batch(step), Decoder::loss, told)?;
     Ok(trainer.into_model())
 }
 
 /// The closure that an [`super::Estimator`] asks: log-probabilities of the next token by a decoder.
 pub fn ask(scorer: &Scorer) -> impl FnMut(&[Vec<u32>]) -> Result<Vec<Vec<f64>>, Error> + '_ {
-    |prompts| scorer.next(prompts).map_err(Error::model)
+    |prompts| Ok(scorer.next(prompts)?)
 }

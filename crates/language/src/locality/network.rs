@@ -158,7 +158,7 @@ impl Network {
     /// `{"name": "X7", "parents": ["X3"], "rows": [[0, 0.2], [1, 0.9]]}`; a root has `"rows": [[0.4]]`.
     ///
     /// # Errors
-    /// [`Error::Jsonl`], [`Error::File`], [`Error::Variable`], [`Error::Cycle`].
+    /// [`Error::Jsonl`], [`Error::File`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         Self::from_lines(read_lines(path)?, path)
     }
@@ -189,6 +189,7 @@ impl Network {
             });
         }
         Self::from_variables(&variables)
+            .map_err(|error| Error::File { file: path.into(), problem: error.to_string() })
     }
 
     /// The same from variables in memory.

@@ -23,9 +23,9 @@ fn a_decoder_learns_what_it_saw() {
     let observer = Observer::new(Policy::default(), &distances, &[(0, 2)]).unwrap();
     let seen = observe_all(&samples, &observer, 1).unwrap();
     let mut losses = Vec::new();
-    let model = learn(&seen, &vocabulary, &small(300), 1, &cpu(), |_, loss| losses.push(loss)).unwrap();
-    assert_eq!(losses.len(), 300);
-    assert!(losses[299] < losses[0]);
+    let model = learn(&seen, &vocabulary, &small(1000), 1, &cpu(), |_, loss| losses.push(loss)).unwrap();
+    assert_eq!(losses.len(), 1000);
+    assert!(losses[999] < losses[0]);
     let scorer = Scorer::new(&model);
     let query = |value, truth| Query { pair: 0, target: 1, condition: 0, value, truth, marginal: 0.5 };
     let asked = [query(false, 0.1), query(true, 0.9)];

@@ -27,7 +27,7 @@ fn works(_: &Path) -> Result<Vec<Work>, String> {
             name,
             peer: Some("pgmpy"),
             request: json!({
-                "peer": "pgmpy", "work": work, "samples": size, "net": net.to_variables(), "repeat": 1,
+                "peer": "pgmpy", "work": work, "samples": size, "net": net.to_variables(),
             }),
             compare: match work {
                 "sample" => {
