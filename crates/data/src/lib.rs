@@ -11,6 +11,7 @@ pub mod dag;
 pub mod directory;
 pub mod download;
 pub mod edges;
+pub mod embedded;
 mod fields;
 pub mod hash;
 pub mod input;
