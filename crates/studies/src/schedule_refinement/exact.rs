@@ -10,23 +10,19 @@ use backstitch_optimize::schedule_refinement::{
 const DIMENSION: usize = 10;
 /// Planes of the convex function.
 const PLANES: usize = 20;
+/// Rate of the gradient steps, too large for their own last point.
+const RATE: f64 = 0.5;
 
 pub(super) fn run(cell: &Cell, steps: usize, context: &mut CellContext<'_>) -> Result<(), CellError> {
-    let mut stream = Stream::new(cell.seed, "schedule study identities");
-    match cell.arm.as_str() {
-        "refined" | "unsummed" => {
-            context.observe("identity_gap", gap_of_equal_norms(cell, &mut stream, steps)?);
-        }
-        _ => {}
+    let stream = |identity: &str| Stream::new(cell.seed, &format!("schedule study {identity}"));
+    if matches!(cell.arm.as_str(), "refined" | "unsummed") {
+        context.observe("identity_gap", gap_of_equal_norms(cell, &mut stream("equal norms"), steps)?);
     }
-    match cell.arm.as_str() {
-        "refined" | "refined-inverted" => {
-            context.observe("bound_gap", gap_of_bound(cell, &mut stream, steps)?);
-        }
-        "last-iterate" | "unscaled" => {
-            context.observe("excess", excess(cell, &mut stream, steps)?);
-        }
-        _ => {}
+    if matches!(cell.arm.as_str(), "refined" | "refined-inverted") {
+        context.observe("bound_gap", gap_of_bound(cell, &mut stream("bound"), steps)?);
+    }
+    if matches!(cell.arm.as_str(), "last-iterate" | "unscaled") {
+        context.observe("excess", excess(cell, &mut stream("last point"), steps)?);
     }
     Ok(())
 }
@@ -63,7 +59,7 @@ fn gap_of_bound(cell: &Cell, stream: &mut Stream, steps: usize) -> Result<f64, C
     Ok((bound / least - 1.0).abs())
 }
 
-/// How far the last point is beyond what the regret of AdaGrad's steps guarantees, on the maximum of random planes.
+/// How far the last point is beyond what the regret of gradient steps of one rate guarantees, on the maximum of random planes.
 fn excess(cell: &Cell, stream: &mut Stream, steps: usize) -> Result<f64, CellError> {
     let planes: Vec<(Vec<f64>, f64)> =
         (0..PLANES).map(|_| ((0..DIMENSION).map(|_| stream.normal()).collect(), stream.normal())).collect();
@@ -78,23 +74,16 @@ fn excess(cell: &Cell, stream: &mut Stream, steps: usize) -> Result<f64, CellErr
     let other: Vec<f64> = (0..DIMENSION).map(|_| 0.1 * stream.normal()).collect();
     let mut last_iterate = LastIterate::new(&weights).map_err(CellError::new)?;
     let mut point = vec![0.0; DIMENSION];
-    let (mut inner, mut squares, mut regret) = (point.clone(), vec![0.0; DIMENSION], 0.0);
+    let (mut inner, mut regret) = (point.clone(), 0.0);
     let first = value(&point).1;
     let mut last = first;
     for weight in &weights {
         let at = if cell.arm == "unscaled" { &inner } else { &point };
         let (plane, height) = value(at);
         last = height;
-        let slope: Vec<f64> = planes[plane].0.iter().map(|slope| weight * slope).collect();
-        regret += slope.iter().zip(&inner).zip(&other).map(|((g, z), u)| g * (z - u)).sum::<f64>();
-        let step: Vec<f64> = slope
-            .iter()
-            .zip(&mut squares)
-            .map(|(slope, square)| {
-                *square += slope * slope;
-                -slope / square.sqrt().max(f64::MIN_POSITIVE)
-            })
-            .collect();
+        let slope = &planes[plane].0;
+        regret += weight * slope.iter().zip(&inner).zip(&other).map(|((g, z), u)| g * (z - u)).sum::<f64>();
+        let step: Vec<f64> = slope.iter().map(|slope| -RATE * weight * slope).collect();
         inner.iter_mut().zip(&step).for_each(|(z, step)| *z += step);
         last_iterate.advance(&mut point, &step).map_err(CellError::new)?;
     }

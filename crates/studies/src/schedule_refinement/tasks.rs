@@ -1,7 +1,7 @@
 //! The tasks of the study: small public tables and generated ones, none of which a model can fit without error.
 
 use backstitch_claim::CellError;
-use backstitch_data::embedded::{BREAST_CANCER, DIABETES, DIGITS, EmbeddedTable, WINE};
+use backstitch_data::embedded::{BREAST_CANCER, DIABETES, DIGITS, EmbeddedTable};
 use backstitch_numerics::{Matrix, Stream};
 
 use super::training::Task;
@@ -9,8 +9,8 @@ use super::training::Task;
 /// Names of all tasks.
 pub(super) const TASKS: &[&str] = &[
     "digits",
+    "digits-noisy",
     "breast-cancer",
-    "wine",
     "diabetes",
     "mixture",
     "answers",
@@ -21,52 +21,65 @@ pub(super) const TASKS: &[&str] = &[
 const SHARE: f64 = 0.8;
 /// Rows of a generated task.
 const ROWS: usize = 2000;
+/// Share of the labels that are drawn anew where a model could otherwise learn every row by heart.
+const NOISE: f64 = 0.1;
 
 /// A task of a seed, and whether it was generated.
 pub(super) fn task(name: &str, seed: u64) -> Result<(Task, bool), CellError> {
     let mut stream = Stream::new(seed, &format!("schedule study task {name}"));
-    let embedded = |table: &EmbeddedTable, columns: usize| classified(table, columns);
-    let (task, generated) = match name {
+    let (mut task, generated) = match name {
         "digits" => (pooled_digits(0)?, false),
-        "digits-network" => {
-            let mut task = pooled_digits(16)?;
-            // A network could learn every row by heart; not so if some labels are drawn anew.
-            for class in &mut task.classes {
-                if stream.uniform() < 0.1 {
-                    *class = stream.below(task.count);
-                }
-            }
-            (task, false)
-        }
-        "breast-cancer" => (embedded(&BREAST_CANCER, 10)?, false),
-        "wine" => (embedded(&WINE, 4)?, false),
-        "diabetes" => (above_the_median(&DIABETES)?, false),
+        "digits-noisy" => (classified(&DIGITS, 64)?, false),
+        "digits-network" => (pooled_digits(16)?, false),
+        "breast-cancer" => (classified(&BREAST_CANCER, 10)?, false),
+        "diabetes" => (with_products(&above_the_median(&DIABETES)?), false),
         "mixture" => (mixture(&mut stream), true),
         "answers" => (answers(&mut stream), true),
         "teacher-network" => (teacher(&mut stream), true),
         _ => return Err(CellError::new(format!("no task `{name}`"))),
     };
-    Ok((drawn(&task, &mut stream), generated))
+    if matches!(name, "digits-noisy" | "digits-network") {
+        for class in &mut task.classes {
+            if stream.uniform() < NOISE {
+                *class = stream.below(task.count);
+            }
+        }
+    }
+    let mut task = drawn(&task, &mut stream);
+    // Pixels and indicators keep their scales, which is what makes them slow to learn.
+    scale(&mut task.features, !matches!(name, "digits" | "digits-noisy" | "mixture" | "answers"));
+    Ok((task, generated))
 }
 
-/// Some rows of a task, its columns with mean 0 and variance 1 there.
+/// Some rows of a task.
 fn drawn(task: &Task, stream: &mut Stream) -> Task {
     let rows = task.classes.len();
     let mut chosen = stream.permutation(rows);
     chosen.truncate((SHARE * rows as f64) as usize);
-    let count = chosen.len() as f64;
-    let mut features = Matrix::from_fn(chosen.len(), task.features.columns(), |row, column| {
-        task.features[(chosen[row], column)]
-    });
-    for column in 0..features.columns() {
-        let mean = features.column(column).sum::<f64>() / count;
-        let variance = features.column(column).map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-        let scale = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
-        for row in 0..chosen.len() {
-            features[(row, column)] = (features[(row, column)] - mean) * scale;
+    let columns = task.features.columns();
+    let features = Matrix::from_fn(chosen.len(), columns, |row, column| task.features[(chosen[row], column)]);
+    Task { features, classes: chosen.iter().map(|&row| task.classes[row]).collect(), ..*task }
+}
+
+/// Columns with mean 0, and variance 1 each or on average.
+fn scale(features: &mut Matrix, each: bool) {
+    let (rows, columns) = (features.rows(), features.columns());
+    let mut variances = vec![0.0; columns];
+    for (column, variance) in variances.iter_mut().enumerate() {
+        let mean = features.column(column).sum::<f64>() / rows as f64;
+        for row in 0..rows {
+            features[(row, column)] -= mean;
+        }
+        *variance = features.column(column).map(|value| value * value).sum::<f64>() / rows as f64;
+    }
+    let common = variances.iter().sum::<f64>() / columns as f64;
+    for (column, own) in variances.into_iter().enumerate() {
+        let variance = if each { own } else { common };
+        let factor = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
+        for row in 0..rows {
+            features[(row, column)] *= factor;
         }
     }
-    Task { features, classes: chosen.iter().map(|&row| task.classes[row]).collect(), ..*task }
 }
 
 /// The first columns of a table whose last one is a class.
@@ -102,33 +115,51 @@ fn above_the_median(table: &EmbeddedTable) -> Result<Task, CellError> {
     Ok(Task { features, classes, count: 2, hidden: 0 })
 }
 
-/// Five normal clouds in ten dimensions that overlap, of unequal spread per dimension.
+/// Standardised columns, and the products of every two of them.
+fn with_products(task: &Task) -> Task {
+    let mut single = task.features.clone();
+    scale(&mut single, true);
+    let columns = single.columns();
+    let pairs: Vec<(usize, usize)> = (0..columns).flat_map(|i| (i..columns).map(move |j| (i, j))).collect();
+    let features = Matrix::from_fn(single.rows(), columns + pairs.len(), |row, column| {
+        if column < columns {
+            return single[(row, column)];
+        }
+        let (i, j) = pairs[column - columns];
+        single[(row, i)] * single[(row, j)]
+    });
+    Task { features, ..task.clone() }
+}
+
+/// Ten normal clouds in twenty dimensions that overlap; the dimensions' spreads fall by a factor of thirty.
 fn mixture(stream: &mut Stream) -> Task {
-    const CLASSES: usize = 5;
-    const DIMENSIONS: usize = 10;
+    const CLASSES: usize = 10;
+    const DIMENSIONS: usize = 20;
     let centres = Matrix::from_fn(CLASSES, DIMENSIONS, |_, _| 0.8 * stream.normal());
     let classes: Vec<usize> = (0..ROWS).map(|_| stream.below(CLASSES)).collect();
     let features = Matrix::from_fn(ROWS, DIMENSIONS, |row, column| {
-        centres[(classes[row], column)] + (0.5 + column as f64 / 6.0) * stream.normal()
+        let spread = 30_f64.powf(-(column as f64) / (DIMENSIONS - 1) as f64);
+        spread * (centres[(classes[row], column)] + stream.normal())
     });
     Task { features, classes, count: CLASSES, hidden: 0 }
 }
 
-/// Answers to ten questions as indicators, and whether a random weighing of them, with noise, is among the largest quarter.
+/// Answers to eight questions as indicators, a few of them common and most of them rare, and whether a random weighing of them, with
+/// noise, is among the largest quarter.
 fn answers(stream: &mut Stream) -> Task {
-    const QUESTIONS: usize = 10;
-    const CHOICES: usize = 4;
+    const QUESTIONS: usize = 8;
+    const CHOICES: usize = 12;
     let weights: Vec<f64> = (0..QUESTIONS * CHOICES).map(|_| stream.normal()).collect();
     let mut features = Matrix::zeros(ROWS, QUESTIONS * CHOICES);
     let mut scores = vec![0.0; ROWS];
     for (row, score) in scores.iter_mut().enumerate() {
         for question in 0..QUESTIONS {
-            // Early choices are commoner.
-            let choice = stream.below(CHOICES).min(stream.below(CHOICES));
+            // Choice k has a share of about 1/k.
+            let choice = ((CHOICES as f64).powf(stream.uniform()) as usize).min(CHOICES) - 1;
             features[(row, question * CHOICES + choice)] = 1.0;
             *score += weights[question * CHOICES + choice];
         }
-        *score += 2.0 * stream.normal();
+        *score += stream.normal();
     }
     let mut ordered = scores.clone();
     ordered.sort_unstable_by(f64::total_cmp);
