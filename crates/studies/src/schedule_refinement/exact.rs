@@ -61,8 +61,13 @@ fn gap_of_bound(cell: &Cell, stream: &mut Stream, steps: usize) -> Result<f64, C
 
 /// How far the last point is beyond what the regret of gradient steps of one rate guarantees, on the maximum of random planes.
 fn excess(cell: &Cell, stream: &mut Stream, steps: usize) -> Result<f64, CellError> {
-    let planes: Vec<(Vec<f64>, f64)> =
-        (0..PLANES).map(|_| ((0..DIMENSION).map(|_| stream.normal()).collect(), stream.normal())).collect();
+    let mut planes: Vec<(Vec<f64>, f64)> = Vec::new();
+    for _ in 0..PLANES / 2 {
+        let slope: Vec<f64> = (0..DIMENSION).map(|_| stream.normal()).collect();
+        // With its opposite, so that the function has a minimum.
+        planes.push((slope.iter().map(|slope| -slope).collect(), stream.normal()));
+        planes.push((slope, stream.normal()));
+    }
     let value =
         |point: &[f64]| {
             let heights = planes.iter().map(|(slope, height)| height + dot(slope, point));
