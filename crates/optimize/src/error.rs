@@ -183,7 +183,7 @@ pub enum Error {
     },
     /// A log of zeros.
     #[error(
-        "at least half of the gradient norms are 0; log the norm of the gradients that the optimizer is given"
+        "at least half of the gradient norms are 0 or next to it; log the norm of the gradients that the optimizer is given"
     )]
     ZeroNorms,
     /// A weight of a step that is none.

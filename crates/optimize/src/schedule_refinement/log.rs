@@ -146,7 +146,8 @@ impl GradientLog {
         let mut ordered = norms.clone();
         ordered.sort_unstable_by(f64::total_cmp);
         let median = ordered[ordered.len() / 2];
-        if median == 0.0 {
+        let floor = FLOOR * median;
+        if floor < f64::MIN_POSITIVE {
             return Err(Error::ZeroNorms);
         }
         let largest = ordered[ordered.len() - 1];
@@ -155,7 +156,6 @@ impl GradientLog {
         if 2 * rows >= norms.len() {
             warnings.push(Warning::Clipped { norm: largest, rows, of: norms.len() });
         }
-        let floor = FLOOR * median;
         let raised = norms.iter().filter(|norm| **norm < floor).count();
         if raised > 0 {
             norms.iter_mut().for_each(|norm| *norm = norm.max(floor));

@@ -34,10 +34,10 @@ pub(super) fn refine(parameters: &Parameters, log: &GradientLog) -> Result<Refin
     let norms = log.norms();
     let window = parameters.window(norms.len());
     let smoothed = median_filter(norms, window)?;
-    // Only ratios of weights matter; the largest one is 1.
+    // Only ratios of weights matter; the largest one is 1, and none vanishes.
     let least = smoothed.iter().copied().fold(f64::INFINITY, f64::min);
-    let weights: Vec<f64> =
-        smoothed.iter().map(|norm| (least / norm).powi(parameters.norm.power())).collect();
+    let weight = |norm: &f64| (least / norm).powi(parameters.norm.power()).max(f64::MIN_POSITIVE);
+    let weights: Vec<f64> = smoothed.iter().map(weight).collect();
     Ok(Refined {
         multipliers: schedule_of_weights(&weights)?,
         smoothed,
