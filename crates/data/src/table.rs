@@ -2,7 +2,7 @@
 //!
 //! One reader for what people have: values separated by commas, tabs, semicolons or spaces, with or without a header
 //! line, plain or packed with gzip, with Windows line ends, a byte order mark or quotes. What it does not read it
-//! refuses by name: a missing value, text, an infinite number or a row of the wrong width is an error that says
+//! refuses by name: a missing value, text, an infinite number (unless told to keep it) or a row of the wrong width is an error that says
 //! file, line, column and value. It never guesses a value and never drops a row.
 //!
 //! The table is read as a stream. Beside the values themselves (which grow in steps of a quarter) it holds one line,

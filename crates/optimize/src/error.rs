@@ -147,7 +147,7 @@ pub enum Error {
     },
     /// A gradient norm that is none.
     #[error(
-        "the gradient norm of row {row} is {value}, but must be 0 or more; norms that are not numbers mean that the run broke"
+        "the gradient norm of row {row} is {value}, but must be 0 or more; drop the row, or look where the run broke"
     )]
     Norm {
         /// The row.

@@ -34,7 +34,7 @@ and in optax:
 
 Examples:
   backstitch run schedule-refinement --gradient-norms log.csv --norm l2 --steps 10000 --out schedule/
-  backstitch run schedule-refinement --gradient-norms a.jsonl --gradient-norms b.jsonl --column grad_l1_norm --out schedule/
+  backstitch run schedule-refinement --gradient-norms a.jsonl --gradient-norms b.jsonl --column grad_l1_norm --steps 10000
   backstitch run schedule-refinement --schedule linear --warm-up 0.05 --steps 10000"
 )]
 pub(crate) struct ScheduleRefinement {
@@ -43,22 +43,22 @@ pub(crate) struct ScheduleRefinement {
     #[arg(long, value_name = "FILE", required_unless_present = "schedule", conflicts_with = "schedule")]
     gradient_norms: Vec<PathBuf>,
     /// Column of the norms [default: the one column whose name has \"norm\" in it]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "schedule")]
     column: Option<String>,
     /// Column of the steps [default: the column named step, Step, global_step or iteration, if there is one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "schedule")]
     step_column: Option<String>,
     /// Which norm it is: l1 for the next run with Adam, l2 with SGD [default: what the name of the column says]
-    #[arg(long, value_name = "NORM")]
+    #[arg(long, value_name = "NORM", conflicts_with = "schedule")]
     norm: Option<Norm>,
     /// Length of the smoothing window as a share of the log
-    #[arg(long, value_name = "SHARE", default_value_t = Parameters::default().smoothing, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", default_value_t = Parameters::default().smoothing, allow_negative_numbers = true, conflicts_with = "schedule")]
     smoothing: f64,
-    /// Steps of the next run [default: as many as the first log has rows]
+    /// Steps of the next run
     #[arg(long, value_name = "N")]
-    steps: Option<usize>,
+    steps: usize,
     /// No log: one of the usual schedules instead
-    #[arg(long, value_enum, value_name = "NAME", requires = "steps")]
+    #[arg(long, value_enum, value_name = "NAME")]
     schedule: Option<ScheduleName>,
     /// Share of the steps that rise to the peak first (only with --schedule)
     #[arg(
@@ -66,7 +66,7 @@ pub(crate) struct ScheduleRefinement {
         value_name = "SHARE",
         default_value_t = 0.05,
         allow_negative_numbers = true,
-        requires = "schedule"
+        conflicts_with = "gradient_norms"
     )]
     warm_up: f64,
     /// Power of the polynomial schedule
@@ -75,7 +75,7 @@ pub(crate) struct ScheduleRefinement {
         value_name = "P",
         default_value_t = 1.0,
         allow_negative_numbers = true,
-        requires = "schedule"
+        conflicts_with = "gradient_norms"
     )]
     power: f64,
     /// Rate r of the inverse schedules, in 1/(1 + r·p) and 1/sqrt(1 + r·p) over the progress p from 0 to 1
@@ -84,7 +84,7 @@ pub(crate) struct ScheduleRefinement {
         value_name = "R",
         default_value_t = 19.0,
         allow_negative_numbers = true,
-        requires = "schedule"
+        conflicts_with = "gradient_norms"
     )]
     rate: f64,
     /// Folder for the results; made if it is not there
@@ -160,10 +160,7 @@ fn closed_form(arguments: &ScheduleRefinement, name: ScheduleName) -> Result<Mad
         ScheduleName::Linear => Schedule::Linear,
         ScheduleName::Polynomial => Schedule::Polynomial { power: arguments.power },
     };
-    let Some(steps) = arguments.steps else {
-        return Err(Failure::input("--schedule needs --steps"));
-    };
-    let multipliers = schedule.multipliers(steps, arguments.warm_up).map_err(Failure::input)?;
+    let multipliers = schedule.multipliers(arguments.steps, arguments.warm_up).map_err(Failure::input)?;
     let source = json!({"schedule": schedule, "warm_up": arguments.warm_up});
     Ok(Made { name: schedule.to_string(), multipliers, band: None, source, warnings: Vec::new() })
 }
@@ -205,8 +202,8 @@ fn refined(arguments: &ScheduleRefinement) -> Result<Made, Failure> {
     let norm = norm.unwrap_or(Norm::L2);
     let parameters = Parameters { norm, smoothing: arguments.smoothing };
     let method = method::ScheduleRefinement::new(parameters).map_err(Failure::input)?;
-    let steps = arguments.steps.unwrap_or_else(|| logs.first().map_or(0, |log| log.norms().len()));
-    let Combined { multipliers, band, .. } = method.refine_all(&logs, steps).map_err(Failure::input)?;
+    let Combined { multipliers, band, .. } =
+        method.refine_all(&logs, arguments.steps).map_err(Failure::input)?;
     let source = json!({"logs": sources, "norm": norm, "smoothing": arguments.smoothing});
     Ok(Made { name: "refined".into(), multipliers, band, source, warnings })
 }

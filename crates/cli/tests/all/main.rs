@@ -15,6 +15,7 @@ mod run_language;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
 mod run_mpi;
 mod run_others;
+mod run_schedule_refinement;
 mod run_topo;
 mod sandbox;
 mod schemas;

@@ -3,7 +3,7 @@
 use backstitch_claim::{Arm, Claim, Effect, Metric, Role, Scope, Statistic};
 
 /// Every task with every optimizer.
-pub(super) const LEARNED: &[&str] = &[
+const LEARNED: &[&str] = &[
     "digits-sgd",
     "digits-adam",
     "digits-noisy-sgd",

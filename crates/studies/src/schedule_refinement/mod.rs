@@ -15,7 +15,7 @@ use backstitch_optimize::schedule_refinement::{GradientLog, Norm, Parameters, Sc
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use claims::{ARMS, CLAIMS, EXACT, LEARNED, METRICS};
+use claims::{ARMS, CLAIMS, EXACT, METRICS};
 use tasks::{TASKS, task};
 use training::{Optimizer, Training};
 use tuning::tune;
@@ -27,7 +27,7 @@ pub static STUDY: Study = Study {
     arms: ARMS,
     metrics: METRICS,
     claims: CLAIMS,
-    seeds: 6,
+    seeds: 12,
     data: &[],
     configuration,
     cells,
@@ -42,6 +42,8 @@ const RATE: f64 = (1.0 - WARM_UP) / WARM_UP;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Configuration {
+    /// Names of tasks; each is learned with both optimizers.
+    tasks: Vec<String>,
     /// Steps of a run, and rows of a step.
     steps: usize,
     batch: usize,
@@ -52,9 +54,16 @@ struct Configuration {
 }
 
 fn configuration(scale: Scale) -> Value {
-    let quick = Configuration { steps: 3000, batch: 16, smoothing: 0.1, exact_steps: 1000 };
+    let named = |tasks: &[&str]| tasks.iter().map(|task| (*task).to_owned()).collect();
+    let quick =
+        Configuration { tasks: named(TASKS), steps: 3000, batch: 16, smoothing: 0.1, exact_steps: 1000 };
     json!(match scale {
-        Scale::Smoke => Configuration { steps: 60, exact_steps: 100, ..quick },
+        Scale::Smoke => Configuration {
+            tasks: named(&["digits", "answers", "teacher-network"]),
+            steps: 60,
+            exact_steps: 100,
+            ..quick
+        },
         Scale::Quick => quick,
         Scale::Paper => Configuration { steps: 30_000, ..quick },
     })
@@ -68,9 +77,11 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
         let cell = |arm: &str| Cell::new(arm, EXACT, seed);
         cells.extend(["refined", "unsummed", "refined-inverted", "last-iterate", "unscaled"].map(cell));
     }
-    for setting in LEARNED {
+    let settings =
+        configuration.tasks.iter().flat_map(|task| ["sgd", "adam"].map(|name| format!("{task}-{name}")));
+    for setting in settings {
         for &seed in seeds {
-            let cell = |arm: &str| Cell::new(arm, setting, seed);
+            let cell = |arm: &str| Cell::new(arm, &setting, seed);
             let alone = ["linear", "flat", "inverse", "inverse-square-root", "cosine", "stepwise", "rising"];
             cells.extend(alone.map(cell));
             cells.extend(
@@ -87,6 +98,9 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
 
 impl Configuration {
     fn check(&self) -> Result<(), String> {
+        if let Some(task) = self.tasks.iter().find(|task| !TASKS.contains(&task.as_str())) {
+            return Err(format!("tasks has {task:?}, but may have {}", TASKS.join(", ")));
+        }
         let parameters = Parameters { smoothing: self.smoothing, ..Parameters::default() };
         ScheduleRefinement::new(parameters).map_err(|error| error.to_string())?;
         for (name, steps) in [("steps", self.steps), ("exact_steps", self.exact_steps)] {
@@ -94,7 +108,7 @@ impl Configuration {
                 return Err(format!("{name} is {steps}, but must be from 20 to 1000000"));
             }
         }
-        // The smallest task has 142 rows.
+        // The smallest task has 353 rows.
         if !(1..=100).contains(&self.batch) {
             return Err(format!("batch is {}, but must be from 1 to 100", self.batch));
         }
