@@ -118,19 +118,19 @@ pub(crate) fn execute(arguments: &ScheduleRefinement, common: &Common) -> Result
     for warning in &made.warnings {
         terminal::say(format_args!("warning: {warning}"));
     }
-    let summary = made.summary()?;
+    let summary = made.summary();
     match &arguments.out {
         None if common.json => terminal::print_json(&summary)?,
         None => {
             terminal::print(&made.table())?;
-            terminal::say(made.words()?.trim_end());
+            terminal::say(made.words().trim_end());
         }
         Some(folder) => {
             made.write(folder, &summary)?;
             if common.json {
                 terminal::print_json(&summary)?;
             } else {
-                terminal::print(&made.words()?)?;
+                terminal::print(&made.words())?;
                 terminal::say(format_args!("written: {}", folder.display()));
             }
         }
@@ -143,6 +143,7 @@ struct Made {
     /// What it is called in pictures.
     name: String,
     multipliers: Vec<f64>,
+    shape: Shape,
     band: Option<Vec<(f64, f64)>>,
     /// What it was made from.
     source: Value,
@@ -162,7 +163,8 @@ fn closed_form(arguments: &ScheduleRefinement, name: ScheduleName) -> Result<Mad
     };
     let multipliers = schedule.multipliers(arguments.steps, arguments.warm_up).map_err(Failure::input)?;
     let source = json!({"schedule": schedule, "warm_up": arguments.warm_up});
-    Ok(Made { name: schedule.to_string(), multipliers, band: None, source, warnings: Vec::new() })
+    let shape = Shape::of(&multipliers).map_err(Failure::input)?;
+    Ok(Made { name: schedule.to_string(), multipliers, shape, band: None, source, warnings: Vec::new() })
 }
 
 fn refined(arguments: &ScheduleRefinement) -> Result<Made, Failure> {
@@ -205,7 +207,8 @@ fn refined(arguments: &ScheduleRefinement) -> Result<Made, Failure> {
     let Combined { multipliers, band, .. } =
         method.refine_all(&logs, arguments.steps).map_err(Failure::input)?;
     let source = json!({"logs": sources, "norm": norm, "smoothing": arguments.smoothing});
-    Ok(Made { name: "refined".into(), multipliers, band, source, warnings })
+    let shape = Shape::of(&multipliers).map_err(Failure::input)?;
+    Ok(Made { name: "refined".into(), multipliers, shape, band, source, warnings })
 }
 
 /// What the name of a column says about the norm; nothing if it says nothing, or two things.
@@ -226,24 +229,23 @@ fn unclear(file: &Path, column: &str) -> Failure {
 }
 
 impl Made {
-    fn summary(&self) -> Result<Value, Failure> {
-        let shape = Shape::of(&self.multipliers).map_err(Failure::input)?;
+    fn summary(&self) -> Value {
         let steps = self.multipliers.len() as f64;
         let mean = self.multipliers.iter().sum::<f64>() / steps;
         let peak = self.peak();
         // Linear decay without warm-up has the mean (T + 1)/(2T).
         let same_total = (steps + 1.0) / (2.0 * steps * mean);
-        Ok(json!({
+        json!({
             "schema": "backstitch/schedule-refinement/1",
             "steps": self.multipliers.len(),
             "source": self.source,
-            "shape": shape,
+            "shape": self.shape,
             "first": self.multipliers[0],
             "peak_step": peak,
             "mean": mean,
             "same_total": same_total,
             "warnings": self.warnings,
-        }))
+        })
     }
 
     /// The first step with the largest multiplier.
@@ -252,10 +254,9 @@ impl Made {
         self.multipliers.iter().position(|multiplier| *multiplier == most).unwrap_or(0)
     }
 
-    fn words(&self) -> Result<String, Failure> {
-        let shape = Shape::of(&self.multipliers).map_err(Failure::input)?;
-        let steps = self.multipliers.len();
-        Ok(format!(
+    fn words(&self) -> String {
+        let (steps, shape) = (self.multipliers.len(), self.shape);
+        format!(
             "{steps} steps · first multiplier {:.4} · peak at {:.1} % of the run\n\
              about {:.1} % of warm-up, then (1 - p)^{:.2} (root mean square difference {:.3})\n",
             self.multipliers[0],
@@ -263,7 +264,7 @@ impl Made {
             100.0 * shape.warm_up,
             shape.power,
             shape.root_mean_square,
-        ))
+        )
     }
 
     /// `schedule.csv`.
@@ -282,8 +283,8 @@ impl Made {
 
     fn write(&self, folder: &Path, summary: &Value) -> Result<(), Failure> {
         let steps = self.multipliers.len();
-        let shape = Shape::of(&self.multipliers).map_err(Failure::input)?;
-        let of_shape = shape.schedule().multipliers(steps, shape.warm_up).map_err(Failure::internal)?;
+        let of_shape =
+            self.shape.schedule().multipliers(steps, self.shape.warm_up).map_err(Failure::internal)?;
         let linear = Schedule::Linear.multipliers(steps, 0.0).map_err(Failure::internal)?;
         let line =
             |name: &str, multipliers: &[f64]| Line { name: name.into(), multipliers: multipliers.to_vec() };

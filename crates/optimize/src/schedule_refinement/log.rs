@@ -143,14 +143,13 @@ impl GradientLog {
         if norms.len() < FEW {
             warnings.push(Warning::Few { norms: norms.len() });
         }
-        let mut ordered = norms.clone();
-        ordered.sort_unstable_by(f64::total_cmp);
-        let median = ordered[ordered.len() / 2];
+        let middle = norms.len() / 2;
+        let median = *norms.clone().select_nth_unstable_by(middle, f64::total_cmp).1;
         let floor = FLOOR * median;
         if floor < f64::MIN_POSITIVE {
             return Err(Error::ZeroNorms);
         }
-        let largest = ordered[ordered.len() - 1];
+        let largest = norms.iter().copied().fold(0.0, f64::max);
         // A constant log may be honest (a test, a normalised gradient); then its schedule is linear decay, which does no harm.
         let rows = norms.iter().filter(|norm| **norm >= largest * (1.0 - 1e-6)).count();
         if 2 * rows >= norms.len() {

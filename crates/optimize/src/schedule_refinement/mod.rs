@@ -129,6 +129,7 @@ impl ScheduleRefinement {
         if logs.is_empty() {
             return Err(Error::Length { what: "the list of logs".into(), found: 0, expected: 1 });
         }
+        schedule::check_steps(steps)?;
         let runs = logs.iter().map(|log| self.refine(log)).collect::<Result<Vec<_>, _>>()?;
         refine::combine(runs, steps)
     }

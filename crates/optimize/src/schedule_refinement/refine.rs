@@ -91,12 +91,12 @@ pub(super) fn combine(runs: Vec<Refined>, steps: usize) -> Result<Combined, Erro
         for ((sum, square), value) in
             sums.iter_mut().zip(&mut squares).zip(resample(&run.multipliers, steps)?)
         {
-            // Welford would need the count per step; two passes over at most a few logs are as good.
             *sum += value / count;
             *square += value * value / count;
         }
     }
-    let largest = sums.iter().copied().fold(0.0, f64::max);
+    // Two steps may both be next to nothing.
+    let largest = sums.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let band = (runs.len() > 1).then(|| {
         let quantile = backstitch_numerics::special::student_t_quantile(0.975, count - 1.0);
         let ends = |(mean, square): (&f64, &f64)| {

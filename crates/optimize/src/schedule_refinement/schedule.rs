@@ -159,7 +159,7 @@ pub fn resample(values: &[f64], steps: usize) -> Result<Vec<f64>, Error> {
     Ok((0..steps).map(at).collect())
 }
 
-fn check_steps(steps: usize) -> Result<(), Error> {
+pub(super) fn check_steps(steps: usize) -> Result<(), Error> {
     if !(2..=MOST_STEPS).contains(&steps) {
         let allowed = format!("from 2 to {MOST_STEPS}");
         return Err(Error::parameter("steps", steps, allowed, "give the number of steps of the next run"));

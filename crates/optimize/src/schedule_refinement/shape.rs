@@ -28,15 +28,14 @@ impl Shape {
     /// As [`resample`].
     pub fn of(multipliers: &[f64]) -> Result<Self, Error> {
         let target = resample(multipliers, PLACES)?;
-        const POINTS: i32 = 20;
+        const POINTS: i32 = 10;
         let (mut best, mut widths) =
             (Self { warm_up: 0.45, power: 1.0, root_mean_square: f64::INFINITY }, [0.45, MOST_POWER.ln()]);
-        for _ in 0..5 {
+        for _ in 0..6 {
             let centre = best;
             for i in -POINTS..=POINTS {
                 for j in -POINTS..=POINTS {
                     let part = |k: i32| f64::from(k) / f64::from(POINTS);
-                    // Shares of the run are whole places.
                     let warm_up = (centre.warm_up + widths[0] * part(i)).clamp(0.0, 0.99);
                     let power =
                         (centre.power.ln() + widths[1] * part(j)).exp().clamp(1.0 / MOST_POWER, MOST_POWER);
@@ -46,7 +45,7 @@ impl Shape {
                     }
                 }
             }
-            widths = widths.map(|width| width / 5.0);
+            widths = widths.map(|width| width / 4.0);
         }
         Ok(best)
     }
