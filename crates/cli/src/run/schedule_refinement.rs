@@ -42,7 +42,7 @@ pub(crate) struct ScheduleRefinement {
     /// of one task to get the mean of their schedules, with a band
     #[arg(long, value_name = "FILE", required_unless_present = "schedule", conflicts_with = "schedule")]
     gradient_norms: Vec<PathBuf>,
-    /// Column of the norms [default: the one column whose name has \"norm\" in it]
+    /// Column of the norms [default: the one column whose name has "norm" in it]
     #[arg(long, value_name = "NAME", conflicts_with = "schedule")]
     column: Option<String>,
     /// Column of the steps [default: the column named step, Step, global_step or iteration, if there is one]
@@ -143,7 +143,8 @@ struct Made {
     /// What it is called in pictures.
     name: String,
     multipliers: Vec<f64>,
-    shape: Shape,
+    /// The nearest warm-up and power, of a refined schedule.
+    shape: Option<Shape>,
     band: Option<Vec<(f64, f64)>>,
     /// What it was made from.
     source: Value,
@@ -163,8 +164,14 @@ fn closed_form(arguments: &ScheduleRefinement, name: ScheduleName) -> Result<Mad
     };
     let multipliers = schedule.multipliers(arguments.steps, arguments.warm_up).map_err(Failure::input)?;
     let source = json!({"schedule": schedule, "warm_up": arguments.warm_up});
-    let shape = Shape::of(&multipliers).map_err(Failure::input)?;
-    Ok(Made { name: schedule.to_string(), multipliers, shape, band: None, source, warnings: Vec::new() })
+    Ok(Made {
+        name: schedule.to_string(),
+        multipliers,
+        shape: None,
+        band: None,
+        source,
+        warnings: Vec::new(),
+    })
 }
 
 fn refined(arguments: &ScheduleRefinement) -> Result<Made, Failure> {
@@ -207,7 +214,7 @@ fn refined(arguments: &ScheduleRefinement) -> Result<Made, Failure> {
     let Combined { multipliers, band, .. } =
         method.refine_all(&logs, arguments.steps).map_err(Failure::input)?;
     let source = json!({"logs": sources, "norm": norm, "smoothing": arguments.smoothing});
-    let shape = Shape::of(&multipliers).map_err(Failure::input)?;
+    let shape = Some(Shape::of(&multipliers).map_err(Failure::input)?);
     Ok(Made { name: "refined".into(), multipliers, shape, band, source, warnings })
 }
 
@@ -255,16 +262,23 @@ impl Made {
     }
 
     fn words(&self) -> String {
-        let (steps, shape) = (self.multipliers.len(), self.shape);
-        format!(
-            "{steps} steps · first multiplier {:.4} · peak at {:.1} % of the run\n\
-             about {:.1} % of warm-up, then (1 - p)^{:.2} (root mean square difference {:.3})\n",
+        let steps = self.multipliers.len();
+        let mut text = format!(
+            "{steps} steps · first multiplier {:.4} · peak at {:.1} % of the run\n",
             self.multipliers[0],
             100.0 * self.peak() as f64 / (steps - 1) as f64,
-            100.0 * shape.warm_up,
-            shape.power,
-            shape.root_mean_square,
-        )
+        );
+        if let Some(shape) = &self.shape {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "about {:.1} % of warm-up, then (1 - p)^{:.2} (root mean square difference {:.3})",
+                100.0 * shape.warm_up,
+                shape.power,
+                shape.root_mean_square,
+            );
+        }
+        text
     }
 
     /// `schedule.csv`.
@@ -283,13 +297,16 @@ impl Made {
 
     fn write(&self, folder: &Path, summary: &Value) -> Result<(), Failure> {
         let steps = self.multipliers.len();
-        let of_shape =
-            self.shape.schedule().multipliers(steps, self.shape.warm_up).map_err(Failure::internal)?;
-        let linear = Schedule::Linear.multipliers(steps, 0.0).map_err(Failure::internal)?;
         let line =
             |name: &str, multipliers: &[f64]| Line { name: name.into(), multipliers: multipliers.to_vec() };
-        let lines =
-            [line(&self.name, &self.multipliers), line("its shape", &of_shape), line("linear", &linear)];
+        let mut lines = vec![line(&self.name, &self.multipliers)];
+        if let Some(shape) = &self.shape {
+            let multipliers =
+                shape.schedule().multipliers(steps, shape.warm_up).map_err(Failure::internal)?;
+            lines.push(line("its shape", &multipliers));
+            let linear = Schedule::Linear.multipliers(steps, 0.0).map_err(Failure::internal)?;
+            lines.push(line("linear", &linear));
+        }
         let drawing = draw(&lines, self.band.as_deref()).map_err(Failure::internal)?;
         let schedule = json!({
             "schema": "backstitch/schedule/1",
