@@ -96,7 +96,7 @@ impl GradientLog {
             let (what, found) = ("the list of steps".into(), steps.len());
             return Err(Error::Length { what, found, expected: norms.len() });
         }
-        if let Some(step) = steps.iter().find(|step| !(step.abs() <= MOST_STEP)) {
+        if let Some(step) = steps.iter().find(|step| !(-MOST_STEP..=MOST_STEP).contains(*step)) {
             let allowed = "a number of at most 2^53, up to which steps can be told apart";
             return Err(Error::parameter("a step", *step, allowed, "name the column of the steps"));
         }
