@@ -1,7 +1,7 @@
 //! The public data sets that studies use: what they are, where they come from, and how to know they are unchanged.
 //!
-//! Data is never shipped with the program. `backstitch data list` shows this table, `backstitch data get <name>` fetches
-//! a set ([`crate::download`]), and a study finds it in the data directory ([`crate::directory`]).
+//! None of it is shipped with the program ([`crate::embedded`] has the small tables that are). `backstitch data list` shows this table,
+//! `backstitch data get <name>` fetches a set ([`crate::download`]), and a study finds it in the data directory ([`crate::directory`]).
 
 use crate::names::nearest;
 

@@ -147,7 +147,7 @@ impl<'a> Iterator for Fields<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Content {
     Number(f64),
-    Infinite,
+    Infinite(f64),
     Missing,
     Text,
 }
@@ -157,7 +157,7 @@ impl Content {
         // Numbers first: nearly all fields are. Rust also reads the words nan and inf.
         match field.parse::<f64>() {
             Ok(number) if number.is_finite() => Self::Number(number),
-            Ok(number) if number.is_infinite() => Self::Infinite,
+            Ok(number) if number.is_infinite() => Self::Infinite(number),
             Ok(_) => Self::Missing,
             Err(_) if MISSING.iter().any(|missing| field.eq_ignore_ascii_case(missing)) => Self::Missing,
             Err(_) => Self::Text,

@@ -1,8 +1,8 @@
 //! Readers, generators and the data directory of backstitch.
 //!
 //! What a user brings is read by [`table`] (a numeric table), [`libsvm`] (sparse rows with labels), [`edges`] (a known
-//! graph), [`order`] (a known order of the columns) and [`jsonl`] (one JSON value per line). What is published elsewhere is
-//! listed in [`catalogue`], fetched by [`download`] and found again
+//! graph), [`order`] (a known order of the columns) and [`jsonl`] (one JSON value per line). Small public tables are part of the program
+//! ([`embedded`]). What is published elsewhere is listed in [`catalogue`], fetched by [`download`] and found again
 //! by [`directory`]; [`hash`] says whether it is still the same. Every error names the file and the place in it, and
 //! offers a way out where there is one.
 
@@ -11,6 +11,7 @@ pub mod dag;
 pub mod directory;
 pub mod download;
 pub mod edges;
+pub mod embedded;
 mod fields;
 pub mod hash;
 pub mod input;

@@ -2,7 +2,7 @@
 //!
 //! One reader for what people have: values separated by commas, tabs, semicolons or spaces, with or without a header
 //! line, plain or packed with gzip, with Windows line ends, a byte order mark or quotes. What it does not read it
-//! refuses by name: a missing value, text, an infinite number or a row of the wrong width is an error that says
+//! refuses by name: a missing value, text, an infinite number (unless told to keep it) or a row of the wrong width is an error that says
 //! file, line, column and value. It never guesses a value and never drops a row.
 //!
 //! The table is read as a stream. Beside the values themselves (which grow in steps of a quarter) it holds one line,
@@ -37,7 +37,7 @@ pub const DEFAULT_MAX_BYTES: u64 = 4 << 30;
 /// Most columns a table may have.
 pub const MAX_COLUMNS: usize = 1_000_000;
 
-/// A table of finite numbers with named columns.
+/// A table of finite numbers (or as [`TableOptions`] allow) with named columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// Distinct names, one per column; without a header line the positions, `"0"`, `"1"`, …
@@ -99,6 +99,8 @@ pub struct TableOptions {
     pub max_bytes: u64,
     /// Longest line in bytes; [`DEFAULT_MAX_LINE_BYTES`].
     pub max_line_bytes: usize,
+    /// Takes infinite numbers as they stand instead of refusing them.
+    pub keep_infinite: bool,
 }
 
 impl Default for TableOptions {
@@ -108,6 +110,7 @@ impl Default for TableOptions {
             header: Header::Detect,
             max_bytes: DEFAULT_MAX_BYTES,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            keep_infinite: false,
         }
     }
 }
@@ -157,8 +160,7 @@ fn read(reader: impl Read, options: &TableOptions) -> Result<Table, TableProblem
     } else {
         positions(first_number, &first, delimiter)?
     };
-    let mut rows =
-        Rows { columns: &columns, delimiter, max_bytes: options.max_bytes, values: Vec::new(), count: 0 };
+    let mut rows = Rows { columns: &columns, delimiter, options, values: Vec::new(), count: 0 };
     if !header {
         rows.push(first_number, &first)?;
     }
@@ -184,7 +186,7 @@ fn read(reader: impl Read, options: &TableOptions) -> Result<Table, TableProblem
 struct Rows<'a> {
     columns: &'a [String],
     delimiter: Delimiter,
-    max_bytes: u64,
+    options: &'a TableOptions,
     values: Vec<f64>,
     count: usize,
 }
@@ -193,12 +195,12 @@ impl Rows<'_> {
     fn push(&mut self, line: u64, text: &str) -> Result<(), TableProblem> {
         let width = self.columns.len();
         let bytes = (self.values.len() + width) as u64 * size_of::<f64>() as u64;
-        if bytes > self.max_bytes {
+        if bytes > self.options.max_bytes {
             return Err(TableProblem::TooLarge {
                 line,
                 rows: self.count,
                 columns: width,
-                max_bytes: self.max_bytes,
+                max_bytes: self.options.max_bytes,
             });
         }
         if self.values.capacity() - self.values.len() < width {
@@ -227,7 +229,12 @@ impl Rows<'_> {
                 (Some(name), Content::Missing) => {
                     TableProblem::Missing { line, column: name.clone(), value: shortened(&field) }
                 }
-                (Some(name), Content::Infinite) => {
+                (Some(_), Content::Infinite(number)) if self.options.keep_infinite => {
+                    self.values.push(number);
+                    found += 1;
+                    continue;
+                }
+                (Some(name), Content::Infinite(_)) => {
                     TableProblem::Infinite { line, column: name.clone(), value: shortened(&field) }
                 }
                 (Some(name), Content::Text) => TableProblem::NotANumber {
@@ -292,7 +299,7 @@ fn looks_like_data(text: &str, delimiter: Delimiter) -> bool {
     let mut numbers = 0;
     for field in Fields::of(text, delimiter) {
         match field.as_deref().map(Content::of) {
-            Ok(Content::Number(_) | Content::Infinite) => numbers += 1,
+            Ok(Content::Number(_) | Content::Infinite(_)) => numbers += 1,
             Ok(Content::Missing) => {}
             Ok(Content::Text) | Err(_) => return false,
         }

@@ -3,6 +3,7 @@
 //! Rows, columns and clients are counted from 0 in the fields and in the messages.
 
 use crate::ef21_w::VECTORS;
+use crate::schedule_refinement::FEWEST_NORMS;
 
 /// An error of the optimize wing.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -143,6 +144,57 @@ pub enum Error {
         round: usize,
         /// What the transport says.
         problem: String,
+    },
+    /// A gradient norm that is none.
+    #[error(
+        "the gradient norm of row {row} is {value}, but must be 0 or more; drop the row, or look where the run broke"
+    )]
+    Norm {
+        /// The row.
+        row: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// Steps that fall back.
+    #[error(
+        "row {row} has step {to} after step {from}: the log starts again or is not sorted; keep the rows of one run, sorted by step"
+    )]
+    StepsFall {
+        /// The row.
+        row: usize,
+        /// The step before.
+        from: f64,
+        /// The step of the row.
+        to: f64,
+    },
+    /// A step that stands twice.
+    #[error("row {row} has step {step} a second time, with another norm; keep one of them")]
+    StepTwice {
+        /// The second row.
+        row: usize,
+        /// The step.
+        step: f64,
+    },
+    /// A log with too few norms.
+    #[error("the log has {found} usable norms, but at least {FEWEST_NORMS} are needed; log more often")]
+    ShortLog {
+        /// Norms found.
+        found: usize,
+    },
+    /// A log of zeros.
+    #[error(
+        "at least half of the gradient norms are 0 or next to it; log the norm of the gradients that the optimizer is given"
+    )]
+    ZeroNorms,
+    /// A weight of a step that is none.
+    #[error(
+        "the weight of step {row} is {value}, but weights must be positive, and they and their sum finite; rescale them"
+    )]
+    Weights {
+        /// The step, from 0.
+        row: usize,
+        /// The value found.
+        value: f64,
     },
     /// A saved model that cannot be used.
     #[error("the saved model cannot be used: {problem}; fit it again")]

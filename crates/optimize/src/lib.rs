@@ -1,9 +1,10 @@
-//! The optimize wing of backstitch: ef21-w.
+//! The optimize wing of backstitch: ef21-w, schedule-refinement.
 //!
 //! What its methods share is in [`objective`]: losses over sparse rows, their gradients and their smoothness constants.
 
 pub mod ef21_w;
 pub mod error;
 pub mod objective;
+pub mod schedule_refinement;
 
 pub use error::Error;

@@ -14,6 +14,8 @@ pub mod locality;
 pub mod nn;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
+#[cfg(feature = "optimize")]
+pub mod schedule_refinement;
 #[cfg(feature = "language")]
 pub mod spt;
 #[cfg(feature = "statistics")]

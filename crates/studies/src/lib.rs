@@ -17,6 +17,8 @@ pub mod exact_permutations;
 pub mod locality;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
+#[cfg(feature = "optimize")]
+pub mod schedule_refinement;
 #[cfg(feature = "language")]
 pub mod spt;
 #[cfg(feature = "statistics")]
@@ -57,6 +59,12 @@ pub const METHODS: &[Method] = &[
     },
     #[cfg(feature = "optimize")]
     Method { card: &backstitch_optimize::ef21_w::CARD, study: &ef21_w::STUDY, bench: &bench::ef21_w::BENCH },
+    #[cfg(feature = "optimize")]
+    Method {
+        card: &backstitch_optimize::schedule_refinement::CARD,
+        study: &schedule_refinement::STUDY,
+        bench: &bench::schedule_refinement::BENCH,
+    },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
     #[cfg(feature = "statistics")]

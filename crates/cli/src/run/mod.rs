@@ -16,6 +16,8 @@ mod locality;
 mod output;
 #[cfg(feature = "language")]
 mod reversal_curse;
+#[cfg(feature = "optimize")]
+mod schedule_refinement;
 #[cfg(feature = "language")]
 mod spt;
 #[cfg(feature = "statistics")]
@@ -41,6 +43,9 @@ pub(crate) enum Method {
     #[cfg(feature = "optimize")]
     #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
     Ef21W(ef21_w::Ef21W),
+    #[cfg(feature = "optimize")]
+    #[command(about = backstitch_optimize::schedule_refinement::CARD.summary)]
+    ScheduleRefinement(schedule_refinement::ScheduleRefinement),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -65,6 +70,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::Locality(locality) => locality::execute(&locality, common),
         #[cfg(feature = "optimize")]
         Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
+        #[cfg(feature = "optimize")]
+        Method::ScheduleRefinement(refinement) => schedule_refinement::execute(&refinement, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]

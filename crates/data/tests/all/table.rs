@@ -138,6 +138,15 @@ fn numbers_without_end_are_refused() {
 }
 
 #[test]
+fn numbers_without_end_are_kept_where_that_is_wanted() {
+    let keep = TableOptions { keep_infinite: true, ..TableOptions::default() };
+    let table = read_table_from("a,b\n1,inf\n-inf,1e999\n".as_bytes(), "t.csv", &keep).unwrap();
+    assert_eq!(table.values.values(), [1.0, f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY]);
+    let error = read_table_from("a,b\n1,nan\n".as_bytes(), "t.csv", &keep).unwrap_err();
+    assert!(error.to_string().ends_with("\"nan\" is a missing value"), "{error}");
+}
+
+#[test]
 fn text_is_refused_with_the_likely_reason() {
     assert_eq!(
         refused("name,age\nada,36\n"),

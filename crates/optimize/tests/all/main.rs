@@ -6,3 +6,5 @@ mod ef21_w;
 mod ef21_w_vectors;
 mod memory;
 mod objective;
+mod schedule_refinement;
+mod schedule_refinement_vectors;
