@@ -147,20 +147,22 @@ pub enum Error {
     },
     /// A gradient norm that is none.
     #[error(
-        "the gradient norm of row {row} is {value}, but must be 0 or more; drop the row, or look where the run broke"
+        "the gradient norm of row {} is {value}, but must be 0 or more; drop the row, or look where the run broke",
+        row + 1
     )]
     Norm {
-        /// The row.
+        /// The row, from 0; the message counts from 1.
         row: usize,
         /// The value found.
         value: f64,
     },
     /// Steps that fall back.
     #[error(
-        "row {row} has step {to} after step {from}: the log starts again or is not sorted; keep the rows of one run, sorted by step"
+        "row {} has step {to} after step {from}: the log starts again or is not sorted; keep the rows of one run, sorted by step",
+        row + 1
     )]
     StepsFall {
-        /// The row.
+        /// The row, from 0; the message counts from 1.
         row: usize,
         /// The step before.
         from: f64,
@@ -168,9 +170,9 @@ pub enum Error {
         to: f64,
     },
     /// A step that stands twice.
-    #[error("row {row} has step {step} a second time, with another norm; keep one of them")]
+    #[error("row {} has step {step} a second time, with another norm; keep one of them", row + 1)]
     StepTwice {
-        /// The second row.
+        /// The second row, from 0; the message counts from 1.
         row: usize,
         /// The step.
         step: f64,

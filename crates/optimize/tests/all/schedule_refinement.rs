@@ -287,8 +287,8 @@ fn logs_that_say_nothing_are_refused() {
     for (norms, said) in [
         (vec![1.0; 9], "the log has 9 usable norms, but at least 10 are needed"),
         (Vec::new(), "the log has 0 usable norms"),
-        (vec![1.0, -2.0], "the gradient norm of row 1 is -2, but must be 0 or more"),
-        (vec![f64::NAN; 20], "the gradient norm of row 0 is NaN"),
+        (vec![1.0, -2.0], "the gradient norm of row 2 is -2, but must be 0 or more"),
+        (vec![f64::NAN; 20], "the gradient norm of row 1 is NaN"),
     ] {
         let error = GradientLog::new(&norms).unwrap_err().to_string();
         assert!(error.starts_with(said), "{error}");
