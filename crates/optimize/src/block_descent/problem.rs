@@ -156,6 +156,11 @@ impl Problem {
         self.columns.columns()
     }
 
+    /// Entries of the data that are not zero.
+    pub fn entries(&self) -> usize {
+        self.columns.entries()
+    }
+
     /// Weights per feature: the classes of a softmax, otherwise 1.
     pub fn classes(&self) -> usize {
         match self.smooth {
