@@ -24,8 +24,8 @@ pub const CARD: Card = Card {
         "Fixed blocks are scored by sums of squares, as the paper defines its rules; the authors' code sums absolute values.",
         "The diagonal that majorises the Hessian (GSL on variable blocks) is |a_i|ᵀ Σ_j |a_j|, never below the row sum of |AᵀA|, so that \
          no product of all columns is formed.",
-        "GSQ on variable blocks starts hard thresholding from a descent direction, −g_i/√L_i; the sign in the authors' code points \
-         the other way. Under a penalty or bounds it takes the coordinates that promise most one by one.",
+        "GSQ on variable blocks starts hard thresholding from the step of every coordinate alone, −g_i/L_i; the authors' code starts \
+         from g_i/√L_i, which points uphill. Under a penalty or bounds it takes the coordinates that promise most one by one.",
         "The Lipschitz constant of a block is within a hundredth above its largest eigenvalue and certified by a Cholesky factor; for \
          forests and colours it is the largest row sum.",
         "The blocks of the default, growing ones, are ours: all coordinates that are not at rest and as many again that promise most, \

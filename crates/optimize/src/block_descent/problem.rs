@@ -227,7 +227,7 @@ impl Problem {
 
     /// For every coordinate a number that no row sum of absolute values of the Hessian's bound is above: a diagonal of these majorises
     /// it. For rows `|a_i|ᵀ Σ_j |a_j|`, so no product of columns is formed.
-    pub(super) fn row_sums(&self) -> Vec<f64> {
+    pub fn majoriser(&self) -> Vec<f64> {
         if self.matrix().is_some() {
             let sum = |row| self.columns.row(row).iter().map(|(_, value)| value.abs()).sum::<f64>();
             return (0..self.features()).map(|row| sum(row) + self.ridge).collect();
@@ -253,7 +253,7 @@ impl Problem {
     /// A number that no eigenvalue of the Hessian's bound is above.
     pub(super) fn smoothness(&self) -> f64 {
         if self.matrix().is_some() {
-            return self.row_sums().into_iter().fold(0.0, f64::max);
+            return self.majoriser().into_iter().fold(0.0, f64::max);
         }
         let curvature = self.curvature();
         // The eigenvalues of AAᵀ are those of AᵀA.

@@ -89,7 +89,7 @@ impl Selector {
             .collect();
         let order = if fixed.is_empty() { problem.live.clone() } else { (0..fixed.len()).collect() };
         let variable = matches!(blocks, Blocks::Variable(_));
-        let row_sums = if variable && rule == Rule::Gsl { problem.row_sums() } else { Vec::new() };
+        let row_sums = if variable && rule == Rule::Gsl { problem.majoriser() } else { Vec::new() };
         let thresholds = variable && rule == Rule::Gsq && problem.penalty.is_none();
         let smoothness = if thresholds { problem.smoothness() } else { 0.0 };
         Self {
@@ -213,8 +213,7 @@ impl Selector {
     fn thresholded(&mut self, size: usize, state: &mut State<'_>, gradient: &[f64]) -> Option<Vec<usize>> {
         let problem = state.problem;
         let mut block = self.best(problem, size)?;
-        let mut changes: Vec<f64> =
-            block.iter().map(|&i| -gradient[i] / problem.lipschitz(i).sqrt()).collect();
+        let mut changes: Vec<f64> = block.iter().map(|&i| -gradient[i] / problem.lipschitz(i)).collect();
         for _ in 0..THRESHOLDINGS {
             let product = state.bound_times(&block, &changes);
             let mut moved: Vec<f64> = gradient
@@ -302,7 +301,7 @@ fn promise(state: &State<'_>, gradient: &[f64], i: usize, curvature: f64) -> f64
 }
 
 fn row_sum_bound(state: &State<'_>, coordinates: &[usize]) -> f64 {
-    let sums = state.problem.row_sums();
+    let sums = state.problem.majoriser();
     coordinates.iter().map(|&i| sums[i]).fold(0.0, f64::max)
 }
 

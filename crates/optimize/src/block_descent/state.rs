@@ -8,7 +8,7 @@ use crate::objective::Loss;
 
 /// A point of a problem.
 ///
-/// Predictions and slopes of class c lie from `c·stride` on; what lies behind the last row is zero and makes products fast.
+/// Predictions of class c lie from `c·rows` on, slopes from `c·stride` on: what lies behind their last row is zero and makes products fast.
 #[derive(Clone, Debug)]
 pub(super) struct State<'a> {
     pub(super) problem: &'a Problem,
@@ -19,6 +19,8 @@ pub(super) struct State<'a> {
     slopes: Vec<f64>,
     /// Multiplications so far.
     pub(super) multiplications: u64,
+    /// The last block of least squares with its matrix: the next one has much of it again.
+    known: Option<(Vec<usize>, Matrix)>,
 }
 
 /// A change of some coordinates and what it does to the predictions.
@@ -30,10 +32,10 @@ impl<'a> State<'a> {
     /// The point nearest to zero.
     pub(super) fn new(problem: &'a Problem) -> Self {
         let stride = problem.columns.padded_columns();
-        let length = stride * problem.classes();
         let point = vec![0.0; problem.dimension()];
-        let (images, slopes) = (vec![0.0; length], vec![0.0; length]);
-        let mut state = Self { problem, point, stride, images, slopes, multiplications: 0 };
+        let images = vec![0.0; problem.rows() * problem.classes()];
+        let slopes = vec![0.0; stride * problem.classes()];
+        let mut state = Self { problem, point, stride, images, slopes, multiplications: 0, known: None };
         state.refresh_slopes();
         let rest = problem.penalty.rest();
         if rest != 0.0 {
@@ -76,7 +78,7 @@ impl<'a> State<'a> {
             }
             Smooth::Softmax { labels, classes } => (0..rows)
                 .map(|row| {
-                    let score = |class: usize| images[class * self.stride + row];
+                    let score = |class: usize| images[class * rows + row];
                     let most = (0..*classes).map(score).fold(f64::NEG_INFINITY, f64::max);
                     let sum: f64 = (0..*classes).map(|class| (score(class) - most).exp()).sum();
                     most + sum.ln() - score(labels[row])
@@ -170,8 +172,11 @@ impl<'a> State<'a> {
         for (&i, change) in block.iter().zip(changes) {
             if *change != 0.0 {
                 let (feature, class) = (i / classes, i % classes);
-                let all = if to_slopes { &mut self.slopes } else { &mut self.images };
-                let vector = &mut all[class * self.stride..(class + 1) * self.stride];
+                let vector = if to_slopes {
+                    &mut self.slopes[..]
+                } else {
+                    &mut self.images[class * columns.columns()..(class + 1) * columns.columns()]
+                };
                 columns.add_multiples(feature..feature + 1, &[*change], vector);
                 touched += columns.row(feature).entries();
             }
@@ -195,9 +200,9 @@ impl<'a> State<'a> {
                 self.slopes[row] = Loss::Logistic.slope(self.images[row], labels[row])
             }
             Smooth::Softmax { labels, classes } => {
-                let stride = self.stride;
+                let (stride, rows) = (self.stride, self.rows());
                 let images = &self.images;
-                let score = |class: usize| images[class * stride + row];
+                let score = |class: usize| images[class * rows + row];
                 let most = (0..*classes).map(score).fold(f64::NEG_INFINITY, f64::max);
                 let mut sum = 0.0;
                 for class in 0..*classes {
@@ -220,7 +225,7 @@ impl<'a> State<'a> {
         let mut images = vec![0.0; self.images.len()];
         for (&i, change) in block.iter().zip(changes) {
             let (feature, class) = (i / classes, i % classes);
-            let vector = &mut images[class * self.stride..(class + 1) * self.stride];
+            let vector = &mut images[class * columns.columns()..(class + 1) * columns.columns()];
             columns.add_multiples(feature..feature + 1, &[*change], vector);
             self.multiplications += columns.row(feature).entries() as u64;
         }
@@ -274,14 +279,27 @@ impl<'a> State<'a> {
 
     /// Weighted products of the columns of a block.
     fn products(&mut self, block: &[usize], here: bool, matrix: &mut Matrix) {
+        let constant = matches!(self.problem.smooth, Smooth::LeastSquares { .. });
+        // The place of a coordinate in the block whose products are known.
+        let known = self.known.take().filter(|_| constant);
+        let places: Vec<Option<usize>> = match &known {
+            Some((before, _)) => block.iter().map(|i| before.binary_search(i).ok()).collect(),
+            None => vec![None; block.len()],
+        };
         let classes = self.problem.classes();
         let columns = &self.problem.columns;
-        let mut weighted = vec![0.0; self.stride];
+        let mut weighted = vec![0.0; self.rows()];
         for (i, &one) in block.iter().enumerate() {
+            let mut spread = false;
             for j in 0..=i {
                 let other = block[j];
+                if let (Some((_, products)), Some(one), Some(other)) = (&known, places[i], places[j]) {
+                    (matrix[(i, j)], matrix[(j, i)]) = (products[(one, other)], products[(one, other)]);
+                    continue;
+                }
                 // Weights depend on the pair of classes only, so one column is spread for all pairs of one.
-                if j == 0 || classes > 1 {
+                if !spread || classes > 1 {
+                    spread = true;
                     for (row, value) in columns.row(one / classes).iter() {
                         weighted[row] = value * self.weight(row, one % classes, other % classes, here);
                     }
@@ -294,6 +312,9 @@ impl<'a> State<'a> {
             for (row, _) in columns.row(one / classes).iter() {
                 weighted[row] = 0.0;
             }
+        }
+        if constant && block.is_sorted() {
+            self.known = Some((block.to_vec(), matrix.clone()));
         }
     }
 
@@ -330,14 +351,14 @@ impl<'a> State<'a> {
                 let mut images = trial.images;
                 if let Smooth::Softmax { .. } = smooth {
                     for row in 0..rows {
-                        let mean = (0..classes).map(|class| images[class * self.stride + row]).sum::<f64>()
+                        let mean = (0..classes).map(|class| images[class * rows + row]).sum::<f64>()
                             / classes as f64;
-                        (0..classes).for_each(|class| images[class * self.stride + row] -= mean);
+                        (0..classes).for_each(|class| images[class * rows + row] -= mean);
                     }
                 }
                 let mut products = vec![0.0; problem.features()];
                 for class in 0..classes {
-                    let images = &images[class * self.stride..(class + 1) * self.stride];
+                    let images = &images[class * rows..(class + 1) * rows];
                     problem.columns.multiply(0..problem.features(), images, &mut products);
                     for (feature, value) in products.iter().enumerate() {
                         product[feature * classes + class] = problem.curvature() * value;
@@ -357,7 +378,7 @@ impl<'a> State<'a> {
         match &self.problem.smooth {
             Smooth::Logistic { labels } => self.images.iter().zip(labels).all(|(z, y)| z * y > 0.0),
             Smooth::Softmax { labels, classes } => (0..self.rows()).all(|row| {
-                let score = |class: usize| self.images[class * self.stride + row];
+                let score = |class: usize| self.images[class * self.rows() + row];
                 (0..*classes).all(|class| class == labels[row] || score(class) < score(labels[row]))
             }),
             _ => false,

@@ -59,7 +59,7 @@ impl Step<'_> {
             Some(fixed) => fixed.lipschitz,
             None if self.block.len() == 1 => state.problem.lipschitz(self.block[0]),
             None if self.forest => {
-                let sums = state.problem.row_sums();
+                let sums = state.problem.majoriser();
                 self.block.iter().map(|&i| sums[i]).fold(0.0, f64::max)
             }
             None => {

@@ -346,3 +346,282 @@ fn all_blocks_of_a_graph_reach_one_optimum() {
         }
     }
 }
+
+#[test]
+fn greedy_rules_take_the_block_they_define() {
+    // Two fixed blocks: one long gradient of small curvature, one shorter of large curvature; orthogonal columns.
+    let dense = Matrix::from_fn(4, 4, |i, j| if i == j { [3.0, 3.0, 1.0, 1.0][i] } else { 0.0 });
+    let features = SparseMatrix::from_dense(&dense);
+    let blocks = Blocks::Fixed { partition: Partition::Order, size: 2 };
+    let problem = Problem::least_squares(&features, &[1.0, 1.0, 2.0, 2.0]).unwrap();
+    // Slopes 3, 3 and 2, 2; promises 9/9 and 4/1.
+    for (rule, moved) in [(Rule::Gs, [0, 1]), (Rule::Gsl, [2, 3]), (Rule::Gsd, [2, 3]), (Rule::Gsq, [2, 3])] {
+        let parameters = Parameters { rule, blocks, iterations: 1, ..Parameters::default() };
+        let found = minimise(&problem, parameters);
+        let changed: Vec<usize> = (0..4).filter(|&i| found.point[i] != 0.0).collect();
+        assert_eq!(changed, moved, "{rule:?}");
+    }
+    // A sum of squares, not of absolute values: 5² against 4² + 2².
+    let square = Problem::least_squares(
+        &SparseMatrix::from_dense(&Matrix::from_fn(4, 4, |i, j| f64::from(u8::from(i == j)))),
+        &[5.0, 0.0, 4.0, 2.0],
+    )
+    .unwrap();
+    let found =
+        minimise(&square, Parameters { rule: Rule::Gs, blocks, iterations: 1, ..Parameters::default() });
+    assert_eq!(found.point, [5.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn thresholding_promises_no_less_than_the_largest_slopes() {
+    let mut better = 0;
+    for seed in 0..20 {
+        let (features, labels) = rows(20, 30, seed);
+        let problem = Problem::least_squares(&features, &labels).unwrap();
+        let value = |rule| {
+            let blocks = Blocks::Variable(4);
+            let parameters =
+                Parameters { rule, blocks, update: Update::Matrix, iterations: 1, ..Parameters::default() };
+            minimise(&problem, parameters).value
+        };
+        better += i32::from(value(Rule::Gsq) <= value(Rule::Gs));
+    }
+    assert!(better >= 15, "{better} of 20");
+}
+
+#[test]
+fn the_diagonal_majorises_the_hessian() {
+    // A step of GSL's blocks of one never raises the objective; with row sums half as large it would on equal columns.
+    let ones = SparseMatrix::from_dense(&Matrix::from_fn(3, 5, |_, _| 1.0));
+    let problem = Problem::least_squares(&ones, &[1.0, 1.0, 1.0]).unwrap();
+    for i in 0..5 {
+        assert_eq!(problem.lipschitz(i), 3.0);
+        assert_eq!(problem.majoriser()[i], 15.0);
+    }
+    for seed in 0..5 {
+        let (features, labels) = rows(12, 9, seed);
+        let problem = Problem::least_squares(&features, &labels).unwrap();
+        let dense = features.to_dense();
+        let product = |i: usize, j: usize| (0..12).map(|row| dense[(row, i)] * dense[(row, j)]).sum::<f64>();
+        for (i, bound) in problem.majoriser().into_iter().enumerate() {
+            let sum: f64 = (0..9).map(|j| product(i, j).abs()).sum();
+            assert!(bound >= sum * (1.0 - 1e-12), "{bound} {sum}");
+        }
+    }
+}
+
+#[test]
+fn columns_given_twice_are_solved() {
+    let (features, labels) = rows(20, 6, 5);
+    let dense = features.to_dense();
+    let twice = SparseMatrix::from_dense(&Matrix::from_fn(20, 12, |row, column| dense[(row, column % 6)]));
+    for penalty in [Penalty::default(), Penalty { l1: 2.0, ..Penalty::default() }, NONNEGATIVE] {
+        let single = Problem::least_squares(&features, &labels).unwrap().with_penalty(penalty).unwrap();
+        let double = Problem::least_squares(&twice, &labels).unwrap().with_penalty(penalty).unwrap();
+        let (one, other) =
+            (minimise(&single, Parameters::default()), minimise(&double, Parameters::default()));
+        assert!((one.value - other.value).abs() <= 1e-7 * one.value, "{} {}", one.value, other.value);
+    }
+}
+
+#[test]
+fn empty_columns_stay_at_rest() {
+    let dense =
+        Matrix::from_fn(5, 4, |row, column| if column == 2 { 0.0 } else { ((row * 3 + column) % 5) as f64 });
+    let features = SparseMatrix::from_dense(&dense);
+    let problem = Problem::least_squares(&features, &[1.0, -1.0, 2.0, 0.5, 0.0]).unwrap();
+    assert_eq!(problem.empty_features(), [2]);
+    for blocks in
+        [Blocks::Automatic, Blocks::Variable(9), Blocks::Fixed { partition: Partition::Averaged, size: 2 }]
+    {
+        assert_eq!(minimise(&problem, Parameters { blocks, ..Parameters::default() }).point[2], 0.0);
+    }
+    let bounded = problem.with_penalty(Penalty { l1: 0.0, lower: 1.0, upper: 2.0 }).unwrap();
+    let found = minimise(&bounded, Parameters::default());
+    assert_eq!(found.point[2], 1.0);
+    assert!(found.point.iter().all(|x| (1.0..=2.0).contains(x)));
+}
+
+#[test]
+fn a_penalty_above_the_largest_leaves_nothing() {
+    let (features, labels) = rows(20, 10, 6);
+    for problem in [
+        Problem::least_squares(&features, &labels).unwrap(),
+        Problem::logistic(&features, &signs(&labels)).unwrap(),
+        Problem::softmax(&features, &classes(&labels), 3).unwrap(),
+    ] {
+        let largest = problem.largest_l1();
+        let at = |share: f64| {
+            let penalty = Penalty { l1: share * largest, ..Penalty::default() };
+            minimise(&problem.clone().with_penalty(penalty).unwrap(), Parameters::default())
+        };
+        let found = at(1.0 + 1e-9);
+        assert!(found.point.iter().all(|x| *x == 0.0) && found.outcome == Outcome::Converged);
+        assert!(at(0.95).point.iter().any(|x| *x != 0.0));
+    }
+}
+
+#[test]
+fn the_end_game_ends_what_narrow_blocks_identify() {
+    let (features, labels) = rows(60, 200, 7);
+    let problem = Problem::least_squares(&features, &labels).unwrap();
+    let l1 = 0.3 * problem.largest_l1();
+    let problem = problem.with_penalty(Penalty { l1, ..NONNEGATIVE }).unwrap();
+    let run = |end_game| {
+        let parameters = Parameters {
+            blocks: Blocks::Variable(1),
+            update: Update::Gradient,
+            tolerance: 1e-13,
+            iterations: 20_000,
+            end_game,
+            ..Parameters::default()
+        };
+        minimise(&problem, parameters)
+    };
+    let (with, without) = (run(true), run(false));
+    assert_eq!((with.outcome, without.outcome), (Outcome::Converged, Outcome::Converged));
+    assert!(with.iterations < without.iterations, "{} {}", with.iterations, without.iterations);
+    assert!(with.identified.unwrap() <= with.iterations);
+}
+
+#[test]
+fn what_cannot_be_solved_is_refused() {
+    let (features, labels) = rows(10, 4, 8);
+    let separable = SparseMatrix::from_dense(&Matrix::from_fn(4, 2, |row, column| {
+        f64::from(u8::from(row % 2 == column)) * (1.0 + row as f64)
+    }));
+    let problem = Problem::logistic(&separable, &[1.0, -1.0, 1.0, -1.0]).unwrap();
+    for blocks in [Blocks::Automatic, Blocks::Variable(1)] {
+        let method = BlockDescent::new(Parameters { blocks, ..Parameters::default() }).unwrap();
+        assert_eq!(method.minimise(&problem), Err(Error::Separable));
+        assert!(method.minimise(&problem.clone().with_ridge(0.1).unwrap()).is_ok());
+    }
+    let three = Problem::softmax(&separable, &[0, 1, 0, 1], 3).unwrap();
+    assert_eq!(BlockDescent::new(Parameters::default()).unwrap().minimise(&three), Err(Error::Separable));
+
+    assert!(matches!(
+        Problem::least_squares(&features, &labels[1..]),
+        Err(Error::Labels { labels: 9, rows: 10 })
+    ));
+    let mut bad = labels.clone();
+    bad[3] = f64::NAN;
+    assert!(matches!(Problem::least_squares(&features, &bad), Err(Error::NotFinite { row: 3, .. })));
+    assert!(matches!(Problem::logistic(&features, &labels), Err(Error::NotSigned { row: 0, .. })));
+    assert!(matches!(Problem::logistic(&features, &[1.0; 10]), Err(Error::OneClass { .. })));
+    assert!(matches!(Problem::softmax(&features, &[0; 10], 2), Err(Error::OneClass { .. })));
+    assert!(matches!(
+        Problem::softmax(&features, &[0, 1, 2, 0, 0, 0, 0, 0, 0, 0], 2),
+        Err(Error::Parameter { .. })
+    ));
+    let empty = SparseMatrix::from_dense(&Matrix::zeros(10, 3));
+    assert!(matches!(Problem::least_squares(&empty, &labels), Err(Error::EmptyColumns { features: 3 })));
+    let wild = SparseMatrix::from_dense(&Matrix::from_fn(2, 1, |_, _| 1e200));
+    assert!(matches!(Problem::least_squares(&wild, &[1.0, 2.0]), Err(Error::TooLarge { row: 0 })));
+    let problem = Problem::least_squares(&features, &labels).unwrap();
+    for penalty in [
+        Penalty { l1: -1.0, ..Penalty::default() },
+        Penalty { l1: f64::NAN, ..Penalty::default() },
+        Penalty { l1: 0.0, lower: 1.0, upper: 1.0 },
+        Penalty { l1: 0.0, lower: f64::NAN, upper: 1.0 },
+    ] {
+        assert!(matches!(problem.clone().with_penalty(penalty), Err(Error::Parameter { .. })));
+    }
+    assert!(problem.clone().with_ridge(-1.0).is_err());
+
+    let mut skew = SparseBuilder::new();
+    skew.push(0, 1.0).unwrap();
+    skew.push(1, 0.5).unwrap();
+    skew.end_row();
+    skew.push(1, 1.0).unwrap();
+    skew.end_row();
+    assert!(matches!(
+        Problem::quadratic(skew.finish(), vec![1.0, 1.0]),
+        Err(Error::NotSymmetric { row: 0, .. })
+    ));
+
+    for parameters in [
+        Parameters { tolerance: -1.0, ..Parameters::default() },
+        Parameters { blocks: Blocks::Variable(0), ..Parameters::default() },
+        Parameters { measure_every: Some(0), ..Parameters::default() },
+        Parameters { blocks: Blocks::Growing, rule: Rule::Random, ..Parameters::default() },
+    ] {
+        assert!(matches!(BlockDescent::new(parameters), Err(Error::Parameter { .. })));
+    }
+    for parameters in [
+        Parameters { blocks: Blocks::GreedyTree, ..Parameters::default() },
+        Parameters { update: Update::TwoMetric, ..Parameters::default() },
+    ] {
+        assert!(matches!(
+            BlockDescent::new(parameters).unwrap().minimise(&problem),
+            Err(Error::Parameter { .. })
+        ));
+    }
+}
+
+#[test]
+fn graphs_that_cannot_be_solved_are_refused() {
+    let path = [(0, 1, 1.0), (1, 2, 1.0)];
+    let of = |nodes, edges: &[(usize, usize, f64)], labels: &[(usize, f64)]| {
+        Propagation::new(nodes, edges, labels)
+    };
+    assert_eq!(of(3, &path, &[]).unwrap_err(), Error::UnlabelledComponent { nodes: 3, first: 0 });
+    assert_eq!(of(4, &path, &[(0, 1.0)]).unwrap_err(), Error::UnlabelledComponent { nodes: 1, first: 3 });
+    assert_eq!(of(2, &path[..1], &[(0, 1.0), (1, 2.0)]).unwrap_err(), Error::NoUnknown { nodes: 2 });
+    for edges in [[(0, 1, -1.0)], [(0, 0, 1.0)], [(0, 9, 1.0)], [(0, 1, f64::NAN)]] {
+        assert!(matches!(of(3, &edges, &[(0, 1.0)]), Err(Error::Edge { edge: 0, .. })));
+    }
+    assert!(matches!(of(3, &[(0, 1, 1.0), (1, 0, 1.0)], &[(0, 1.0)]), Err(Error::Edge { edge: 1, .. })));
+    for labels in [[(9, 1.0), (0, 1.0)], [(0, 1.0), (0, 2.0)], [(0, f64::INFINITY), (1, 1.0)]] {
+        assert!(matches!(of(3, &path, &labels), Err(Error::NodeLabel { .. })));
+    }
+    // The middle of a path is the mean of its ends.
+    let middle = of(3, &path, &[(0, 1.0), (2, 4.0)]).unwrap();
+    assert_eq!(
+        (middle.unknown.as_slice(), minimise(&middle.problem, Parameters::default()).point.as_slice()),
+        (&[1][..], &[2.5][..])
+    );
+}
+
+#[test]
+fn a_whole_tree_is_solved_in_one_iteration() {
+    let edges: Vec<(usize, usize, f64)> =
+        (1..200).map(|node| (node / 2, node, 1.0 + (node % 3) as f64)).collect();
+    let propagation = Propagation::new(200, &edges, &[(0, 1.0), (150, -2.0), (199, 3.0)]).unwrap();
+    let found = minimise(&propagation.problem, Parameters { tolerance: 1e-13, ..Parameters::default() });
+    assert_eq!((found.iterations, found.outcome), (1, Outcome::Converged));
+}
+
+#[test]
+fn the_card_names_a_row_of_the_shelf() {
+    assert_eq!(CARD.entry().id, "block-descent");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_small_problem_reaches_its_gap(seed in 0u64..1_000_000, count in 2usize..12, features in 1usize..15, share in 0.01..0.9) {
+        let (rows, labels) = rows(count, features, seed);
+        if let Ok(problem) = Problem::least_squares(&rows, &labels) {
+            let penalty = Penalty { l1: share * problem.largest_l1(), ..Penalty::default() };
+            let problem = problem.with_penalty(penalty).unwrap();
+            let found = minimise(&problem, Parameters::default());
+            prop_assert!(found.certificate <= 1e-8 * found.unit);
+            let slow = Parameters { blocks: Blocks::Variable(1), update: Update::Gradient, ..Parameters::default() };
+            let other = minimise(&problem, slow);
+            prop_assert!((found.value - other.value).abs() <= found.certificate.max(other.certificate) + 1e-12 * found.value);
+        }
+    }
+
+    #[test]
+    fn any_forest_is_solved(seed in 0u64..1_000_000, nodes in 2usize..40) {
+        let mut stream = Stream::new(seed, "forest");
+        let edges: Vec<(usize, usize, f64)> = (1..nodes).map(|node| (stream.below(node), node, 0.1 + stream.uniform())).collect();
+        let propagation = Propagation::new(nodes, &edges, &[(stream.below(nodes), 1.0)]).unwrap();
+        let (graph, linear) = laplacian(&propagation);
+        let all: Vec<usize> = (0..linear.len()).collect();
+        let found = solve_forest(&graph, &all, 0.0, &linear).unwrap();
+        // One label: it is everywhere.
+        prop_assert!(found.iter().all(|value| (value - 1.0).abs() < 1e-6));
+    }
+}
