@@ -31,6 +31,8 @@ pub const CARD: Card = Card {
         "The blocks of the default, growing ones, are ours: all coordinates that are not at rest and as many again that promise most, \
          each solved exactly. It is the variable block that the paper's last section asks for, at least as large as the support.",
         "A singular block is lifted by 1e-10 of its largest diagonal entry, instead of a pseudo-inverse.",
+        "The quick study has 100 columns and 5 classes in C, and a ridge of 1 in B and C: without one, more columns than rows separate \
+         the classes, and there is no minimum.",
         "Sums over rows are not divided by their number, as in the paper; there is no intercept.",
     ],
 };

@@ -15,7 +15,7 @@ const THRESHOLDINGS: usize = 10;
 const SETTLED: f64 = 1e-10;
 /// Fewest coordinates that a growing block takes beside those that are not at rest, and most that it has.
 const FIRST_GROWTH: usize = 32;
-const MOST_GROWING: usize = 1_500;
+const MOST_GROWING: usize = 1_000;
 
 /// A block that stays the same.
 #[derive(Clone, Debug)]

@@ -373,20 +373,25 @@ fn greedy_rules_take_the_block_they_define() {
 }
 
 #[test]
-fn thresholding_promises_no_less_than_the_largest_slopes() {
-    let mut better = 0;
-    for seed in 0..20 {
+fn thresholding_ends_lower_than_the_largest_slopes() {
+    // On the mean of the logarithms; single problems go either way.
+    let mut sum = 0.0;
+    for seed in 0..40 {
         let (features, labels) = rows(20, 30, seed);
         let problem = Problem::least_squares(&features, &labels).unwrap();
         let value = |rule| {
-            let blocks = Blocks::Variable(4);
-            let parameters =
-                Parameters { rule, blocks, update: Update::Matrix, iterations: 1, ..Parameters::default() };
+            let parameters = Parameters {
+                rule,
+                blocks: Blocks::Variable(4),
+                update: Update::Matrix,
+                iterations: 1,
+                ..Parameters::default()
+            };
             minimise(&problem, parameters).value
         };
-        better += i32::from(value(Rule::Gsq) <= value(Rule::Gs));
+        sum += (value(Rule::Gs) / value(Rule::Gsq)).ln();
     }
-    assert!(better >= 15, "{better} of 20");
+    assert!(sum > 0.0, "{sum}");
 }
 
 #[test]

@@ -110,9 +110,11 @@ pub(crate) fn moons(
     for one in 0..points {
         let distance =
             |other: usize| (places[one].0 - places[other].0).hypot(places[one].1 - places[other].1);
-        let mut others: Vec<usize> = (0..points).filter(|&other| other != one).collect();
-        others.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-        for &other in others.iter().take(nearest) {
+        let mut others: Vec<(f64, usize)> =
+            (0..points).filter(|&other| other != one).map(|other| (distance(other), other)).collect();
+        let kept = nearest.min(points - 2);
+        others.select_nth_unstable_by(kept, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for &(_, other) in others.iter().take(kept) {
             if !joined[one].contains(&other) {
                 joined[one].push(other);
                 joined[other].push(one);
