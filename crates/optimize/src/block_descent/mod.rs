@@ -46,9 +46,9 @@
 //!
 //! 1. Scores of fixed blocks are sums of squares. Test: `greedy_rules_take_the_block_they_define`.
 //! 2. The majorising diagonal is formed without products of columns. Test: `the_diagonal_majorises_the_hessian`.
-//! 3. Hard thresholding starts downhill. Test: `thresholding_ends_lower_than_the_largest_slopes`.
+//! 3. Hard thresholding starts downhill. Test: `thresholding_finds_the_best_block_of_orthogonal_columns`.
 //! 4. L_b is certified from above. Test: `the_bound_is_above_the_eigenvalue_and_near_it`.
-//! 5. Growing blocks. Test: `all_rules_reach_one_optimum`.
+//! 5. Growing blocks. Test: `any_small_problem_reaches_its_gap`.
 //! 6. Singular blocks are lifted. Test: `columns_given_twice_are_solved`.
 //!
 //! # Errors
