@@ -124,6 +124,23 @@ fn read(arguments: &PropagateArguments) -> Result<Graph, Failure> {
     if edges.len() < listed {
         terminal::say(format_args!("note: {} edges were listed again and count once", listed - edges.len()));
     }
+    for (place, &(from, to, weight)) in edges.iter().enumerate() {
+        let (one, other) = (names[from], names[to]);
+        let refused = |problem: String| Failure::input(format!("{}: {problem}", arguments.edges.display()));
+        if from == to {
+            return Err(refused(format!("an edge joins node {one} to itself")).hint("delete the line"));
+        }
+        if weight <= 0.0 {
+            return Err(refused(format!(
+                "the edge of {one} and {other} has the weight {weight}, which is not above 0"
+            ))
+            .hint("delete the line, or give a positive weight"));
+        }
+        if place > 0 && (edges[place - 1].0, edges[place - 1].1) == (from, to) {
+            return Err(refused(format!("nodes {one} and {other} are joined twice, with different weights"))
+                .hint("keep one of the lines"));
+        }
+    }
     let labels = known.iter().map(|&(name, label)| (place(name), label)).collect();
     Ok(Graph { names, edges, labels })
 }
