@@ -145,6 +145,68 @@ pub enum Error {
         /// What the transport says.
         problem: String,
     },
+    /// Features of which none has an entry.
+    #[error("none of the {features} features has an entry other than zero; check the data")]
+    EmptyColumns {
+        /// Features there are.
+        features: usize,
+    },
+    /// Classes that a hyperplane separates, and nothing that keeps the weights short.
+    #[error(
+        "the classes can be separated without error, so that the loss has no minimum: longer weights are ever better; add an L1 \
+         penalty or a ridge, or bound the weights"
+    )]
+    Separable,
+    /// Numbers that grew beyond what is finite.
+    #[error("the objective is not finite after {iteration} iterations; rescale the features and the labels")]
+    Overflow {
+        /// Iterations that were done.
+        iteration: usize,
+    },
+    /// A matrix of a quadratic that is not symmetric.
+    #[error(
+        "row {row} of the matrix has no equal partner of its entry in column {column}; give a symmetric matrix"
+    )]
+    NotSymmetric {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+    },
+    /// An edge that cannot be used.
+    #[error("edge {edge}, counted from 0: {problem}")]
+    Edge {
+        /// The edge.
+        edge: usize,
+        /// What is wrong, and the way out.
+        problem: String,
+    },
+    /// A label of a node that cannot be used.
+    #[error("the label of node {node}: {problem}")]
+    NodeLabel {
+        /// The node.
+        node: usize,
+        /// What is wrong, and the way out.
+        problem: String,
+    },
+    /// A part of a graph without a label.
+    #[error(
+        "a component of {} has no labelled node, node {first} among them, so its solution is not unique; label one of its \
+         nodes, or drop it",
+        nodes_of(*nodes)
+    )]
+    UnlabelledComponent {
+        /// Its nodes.
+        nodes: usize,
+        /// The first of them.
+        first: usize,
+    },
+    /// A graph without an unlabelled node.
+    #[error("all {nodes} nodes are labelled; leave at least one without a label")]
+    NoUnknown {
+        /// Nodes there are.
+        nodes: usize,
+    },
     /// A gradient norm that is none.
     #[error(
         "the gradient norm of row {} is {value}, but must be 0 or more; drop the row, or look where the run broke",
@@ -219,4 +281,8 @@ impl Error {
 
 fn listed(labels: &[f64]) -> String {
     labels.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn nodes_of(count: usize) -> String {
+    format!("{count} node{}", if count == 1 { "" } else { "s" })
 }

@@ -1,7 +1,8 @@
-//! The optimize wing of backstitch: ef21-w, schedule-refinement.
+//! The optimize wing of backstitch: ef21-w, block-descent, schedule-refinement.
 //!
 //! What its methods share is in [`objective`]: losses over sparse rows, their gradients and their smoothness constants.
 
+pub mod block_descent;
 pub mod ef21_w;
 pub mod error;
 pub mod objective;

@@ -1,5 +1,7 @@
 //! The benches of the methods: the work, our side of it, and what it means that the answers agree.
 
+#[cfg(feature = "optimize")]
+pub mod block_descent;
 #[cfg(feature = "statistics")]
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]

@@ -5,6 +5,8 @@
 #[cfg(feature = "language")]
 mod answers;
 pub mod bench;
+#[cfg(feature = "optimize")]
+pub mod block_descent;
 #[cfg(feature = "statistics")]
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
@@ -59,6 +61,12 @@ pub const METHODS: &[Method] = &[
     },
     #[cfg(feature = "optimize")]
     Method { card: &backstitch_optimize::ef21_w::CARD, study: &ef21_w::STUDY, bench: &bench::ef21_w::BENCH },
+    #[cfg(feature = "optimize")]
+    Method {
+        card: &backstitch_optimize::block_descent::CARD,
+        study: &block_descent::STUDY,
+        bench: &bench::block_descent::BENCH,
+    },
     #[cfg(feature = "optimize")]
     Method {
         card: &backstitch_optimize::schedule_refinement::CARD,

@@ -1,5 +1,7 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
+#[cfg(feature = "optimize")]
+mod block_descent;
 #[cfg(feature = "statistics")]
 mod causal_minimax;
 #[cfg(feature = "statistics")]
@@ -44,6 +46,9 @@ pub(crate) enum Method {
     #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
     Ef21W(ef21_w::Ef21W),
     #[cfg(feature = "optimize")]
+    #[command(about = backstitch_optimize::block_descent::CARD.summary)]
+    BlockDescent(block_descent::BlockDescentArguments),
+    #[cfg(feature = "optimize")]
     #[command(about = backstitch_optimize::schedule_refinement::CARD.summary)]
     ScheduleRefinement(schedule_refinement::ScheduleRefinement),
     #[cfg(feature = "statistics")]
@@ -70,6 +75,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::Locality(locality) => locality::execute(&locality, common),
         #[cfg(feature = "optimize")]
         Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
+        #[cfg(feature = "optimize")]
+        Method::BlockDescent(arguments) => block_descent::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::ScheduleRefinement(refinement) => schedule_refinement::execute(&refinement, common),
         #[cfg(feature = "statistics")]

@@ -9,6 +9,7 @@ mod generated;
 #[cfg(unix)]
 mod kill;
 mod reproduce;
+mod run_block_descent;
 mod run_causal_minimax;
 mod run_ef21_w;
 mod run_language;

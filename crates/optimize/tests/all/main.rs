@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
+mod block_descent;
+mod block_descent_vectors;
 mod ef21_w;
 mod ef21_w_vectors;
 mod memory;
