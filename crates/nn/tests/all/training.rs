@@ -139,7 +139,7 @@ fn denoising_loss(sequences: &[Vec<u32>], hidden: &[Vec<bool>]) -> f64 {
 #[test]
 fn denoising_sees_both_ways_but_nothing_hidden() {
     let hidden = vec![false, true, false, false, true, false];
-    let loss = |tokens: [u32; 6]| denoising_loss(&[tokens.to_vec()], &[hidden.clone()]);
+    let loss = |tokens: [u32; 6]| denoising_loss(&[tokens.to_vec()], std::slice::from_ref(&hidden));
     let whole = loss([1, 2, 3, 4, 5, 6]);
     // Tokens 3 and 4 come after the first hidden one, 1 before it.
     for other in [[7, 2, 3, 4, 5, 6], [1, 2, 7, 4, 5, 6], [1, 2, 3, 7, 5, 6]] {
@@ -156,7 +156,7 @@ fn denoising_sees_both_ways_but_nothing_hidden() {
 
     // Padding is not seen: a batch is the mean of its sequences over their targets.
     let (long, short) = (vec![1, 2, 3, 4, 5, 6], vec![3, 8, 2]);
-    let alone = denoising_loss(&[short.clone()], &[vec![false, false, true]]);
+    let alone = denoising_loss(std::slice::from_ref(&short), &[vec![false, false, true]]);
     let both = denoising_loss(&[long, short], &[hidden.clone(), vec![false, false, true]]);
     assert!((both - (2.0 * whole + alone) / 3.0).abs() < 1e-5, "{both}");
 }

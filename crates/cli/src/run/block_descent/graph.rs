@@ -159,7 +159,7 @@ fn column(table: &Table, file: &Path, name: &str) -> Result<usize, Failure> {
 
 /// A node, from its number in a table.
 fn number(value: f64, file: &Path, row: usize) -> Result<u64, Failure> {
-    if value >= 0.0 && value <= LARGEST_NODE && value.fract() == 0.0 {
+    if (0.0..=LARGEST_NODE).contains(&value) && value.fract() == 0.0 {
         return Ok(value as u64);
     }
     let message = format!("{}: row {row}, counted from 0, names the node {value}", file.display());
