@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// A column of labels with one class only.
     #[error(
-        "all {rows} labels are {label}, but the logistic loss needs two classes; add rows of the other class, or use the \
+        "all {rows} labels are {label}, but a loss of classes needs two of them; add rows of another class, or use the \
          least-squares loss"
     )]
     OneClass {

@@ -216,7 +216,7 @@ fn classes_are_the_two_labels_or_one_against_all() {
     assert_eq!((named.positive, named.negative), (9.0, None));
     assert_eq!(
         Classes::of(&[1.0; 5], None).unwrap_err().to_string(),
-        "all 5 labels are 1, but the logistic loss needs two classes; add rows of the other class, or use the least-squares loss"
+        "all 5 labels are 1, but a loss of classes needs two of them; add rows of another class, or use the least-squares loss"
     );
     assert_eq!(
         Classes::of(&[3.0, 1.0, 2.0], None).unwrap_err().to_string(),
