@@ -652,16 +652,25 @@ fn gap(arguments: &Ask, common: &Common) -> Result<(), Failure> {
     let named = routes.named();
     let rows = gap_table(&list, &named.map(|(route, estimates)| (route, estimates.values.as_slice())));
     // How much smaller the squared error is than that of asking directly; pairs are resampled whole.
+    let mut without = None;
     let saved: Vec<Option<[f64; 3]>> = rows
         .iter()
         .map(|row| {
             let (_, estimates) = named.iter().find(|(route, _)| *route == row.route && *route != "direct")?;
             let clusters = paired_differences(&list, &routes.direct.values, &estimates.values);
             let mut stream = Stream::new(common.seed, &format!("run locality gap {}", row.route));
-            let interval = bootstrap::cluster_bootstrap(&clusters, &mut stream).ok()?;
-            Some([interval.estimate, interval.lower, interval.upper])
+            match bootstrap::cluster_bootstrap(&clusters, &mut stream) {
+                Ok(interval) => Some([interval.estimate, interval.lower, interval.upper]),
+                Err(error) => {
+                    without = Some(error);
+                    None
+                }
+            }
         })
         .collect();
+    if let Some(error) = without {
+        terminal::say(format_args!("note: no intervals: {error}"));
+    }
     if common.json {
         let rows: Vec<_> = rows
             .iter()
