@@ -61,7 +61,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         subject: "negative",
         effect: Effect::Above { metric: "lost", bound: 0.0 },
         precondition: Some(DEPENDENT),
-        control: "scaffolded",
+        control: "as-scaffolded",
         ..BASE
     },
     Claim {
@@ -71,7 +71,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         published: Some("0.0716 against 0.0162"),
         subject: "wrong",
         effect: Effect::Above { metric: "misled", bound: 0.0 },
-        control: "scaffolded",
+        control: "as-scaffolded",
         ..BASE
     },
     Claim {

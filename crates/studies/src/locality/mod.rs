@@ -58,6 +58,11 @@ const ARMS: &[Arm] = &[
     arm("negative", Role::Control, "local training, through as many variables drawn at random"),
     arm("wrong", Role::Control, "wrong-local training, through the smallest separating set of the true net"),
     arm("everything", Role::Baseline, "training on everything at once, the target right after the condition"),
+    arm(
+        "as-scaffolded",
+        Role::Control,
+        "the scaffolded arm once more, where the claim is that another one does worse",
+    ),
     arm("marginal", Role::Control, "the exact probability of the target without the condition"),
     arm("chain", Role::Method, "counts of neighbouring pairs of a chain, through the chain"),
     arm("gap-in-chain", Role::Control, "the same through the chain without its middle"),
@@ -237,7 +242,8 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
             let cell = |arm| Cell::new(arm, setting, seed);
             cells.push(cell("learn-local"));
             cells.extend(
-                ["free", "direct", "negative", "marginal"].map(|arm| cell(arm).needing("learn-local")),
+                ["free", "direct", "negative", "as-scaffolded", "marginal"]
+                    .map(|arm| cell(arm).needing("learn-local")),
             );
         }
         let cell = |arm| Cell::new(arm, SHARED, seed);
@@ -386,7 +392,7 @@ fn compare(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> 
         _ => local.clone(),
     };
     let error = own.as_ref().and_then(|own| match cell.arm.as_str() {
-        "scaffolded" | "wrong" => Some(own.scaffolded),
+        "scaffolded" | "as-scaffolded" | "wrong" => Some(own.scaffolded),
         "direct" | "everything" => Some(own.direct),
         "negative" => Some(own.negative),
         "marginal" => Some(own.marginal),
