@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,17 @@ pub struct DataRecord {
     pub synthetic: bool,
 }
 
+/// How much of a named unit a cell got through, and in what time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// What is counted, in the plural: `tokens`.
+    pub unit: String,
+    /// How many.
+    pub amount: u64,
+    /// The time that they alone took.
+    pub seconds: f64,
+}
+
 /// The world of one running cell.
 #[derive(Debug)]
 pub struct CellContext<'a> {
@@ -69,6 +81,7 @@ pub struct CellContext<'a> {
     data: &'a BTreeMap<String, PathBuf>,
     measurements: Vec<Measurement>,
     records: Vec<DataRecord>,
+    throughput: Option<Throughput>,
 }
 
 /// The file that carries a cell over a kill.
@@ -95,6 +108,7 @@ impl<'a> CellContext<'a> {
             data,
             measurements: Vec::new(),
             records: Vec::new(),
+            throughput: None,
         }
     }
 
@@ -263,6 +277,11 @@ impl<'a> CellContext<'a> {
         self.record(metric, None, f64::NAN);
     }
 
+    /// Tells how fast the cell works. Like all times this stands apart from its result; of a continued cell it is about the rest.
+    pub fn tell_throughput(&mut self, unit: &str, amount: u64, time: Duration) {
+        self.throughput = Some(Throughput { unit: unit.into(), amount, seconds: time.as_secs_f64() });
+    }
+
     /// Records the content of the data the cell used.
     pub fn record_data(&mut self, name: &str, content: &[u8], synthetic: bool) {
         let sha256 = hex(&Sha256::digest(content));
@@ -279,8 +298,8 @@ impl<'a> CellContext<'a> {
         });
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Measurement>, Vec<DataRecord>) {
-        (self.measurements, self.records)
+    pub(crate) fn into_parts(self) -> (Vec<Measurement>, Vec<DataRecord>, Option<Throughput>) {
+        (self.measurements, self.records, self.throughput)
     }
 
     fn metrics_path(&self) -> PathBuf {
@@ -343,7 +362,7 @@ mod tests {
         let (configuration, data) = (Value::Null, BTreeMap::new());
         let mut context = CellContext::new(Path::new("."), Path::new("."), &configuration, &[], &data);
         context.observe("loss", f64::INFINITY);
-        let (measurements, _) = context.into_parts();
+        let (measurements, ..) = context.into_parts();
         assert_eq!((measurements[0].value, measurements[0].status.as_deref()), (None, Some("diverged")));
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::context::{DataRecord, Measurement, hex};
+use crate::context::{DataRecord, Measurement, Throughput, hex};
 use crate::judge::{Evidence, Judgement, Observation, Verdict, judge};
 use crate::run::{Run, RunError};
 use crate::study::{Cell, Role, Scale, Study};
@@ -37,6 +36,18 @@ pub struct CellResult {
     pub observations: Vec<Measurement>,
     /// The data it used.
     pub data: Vec<DataRecord>,
+}
+
+/// What a finished cell took: `timing.json`. It stands apart from the result, which must not depend on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellTiming {
+    /// Wall time of the process that finished the cell.
+    pub seconds: f64,
+    /// Threads within the cell.
+    pub threads: usize,
+    /// How fast the cell says it worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<Throughput>,
 }
 
 /// `verdict.json`.
@@ -170,9 +181,8 @@ impl RunDirectory {
     }
 
     /// The time a finished cell took.
-    pub fn cell_seconds(&self, id: &str) -> Option<Duration> {
-        let timing: Value = read_json(&self.cell_folder(id).join("timing.json")).ok()?;
-        Duration::try_from_secs_f64(timing.get("seconds")?.as_f64()?).ok()
+    pub fn cell_timing(&self, id: &str) -> Option<CellTiming> {
+        read_json(&self.cell_folder(id).join("timing.json")).ok()
     }
 
     /// Judges what the finished cells say and writes `verdict.json`. `failures` are cells that ended with an error.

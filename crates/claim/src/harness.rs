@@ -9,10 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use crate::context::{CellContext, CellError, Measurement};
-use crate::directory::{CELL_SCHEMA, CellResult, RunDirectory, lock, to_json};
+use crate::context::{CellContext, CellError, Measurement, Throughput};
+use crate::directory::{CELL_SCHEMA, CellResult, CellTiming, RunDirectory, lock, to_json};
 use crate::run::{Run, RunError};
 use crate::study::{Cell, Study};
 use crate::write::write_atomic;
@@ -31,8 +29,8 @@ pub enum Event {
     },
     /// A cell begins.
     Started(String),
-    /// A cell has finished.
-    Finished(String, Duration),
+    /// A cell has finished: the time of its process, and how fast it says it worked.
+    Finished(String, Duration, Option<Throughput>),
     /// A cell ended with an error.
     Failed(String, String),
 }
@@ -86,7 +84,8 @@ pub fn run_cells(
                     match outcome {
                         Ok(()) => {
                             queue.finished.insert(id.clone());
-                            observer(Event::Finished(id, begin.elapsed()));
+                            let throughput = directory.cell_timing(&id).and_then(|timing| timing.throughput);
+                            observer(Event::Finished(id, begin.elapsed(), throughput));
                         }
                         Err(reason) => {
                             let reason = format!("the cell `{id}` failed: {reason}");
@@ -188,16 +187,15 @@ pub fn run_cell(study: &Study, directory: &RunDirectory, id: &str) -> Result<(),
     let data = run.data_paths();
     let mut context = CellContext::new(&folder, &cells_folder, &run.configuration, &cell.needs, &data);
     (study.run)(cell, &mut context)?;
-    let (observations, data) = context.into_parts();
+    let (observations, data, throughput) = context.into_parts();
     check(study, id, &observations)?;
 
     let write = |name: &str, text: String| {
         let path = folder.join(format!("{name}.json"));
         write_atomic(&path, text.as_bytes(), name).map_err(|error| CellError::File(path, error))
     };
-    // Time stands apart: the result must not depend on it.
-    let timing = json!({"seconds": begin.elapsed().as_secs_f64(), "threads": run.threads});
-    write("timing", format!("{timing}\n"))?;
+    let timing = CellTiming { seconds: begin.elapsed().as_secs_f64(), threads: run.threads, throughput };
+    write("timing", to_json(&timing).map_err(CellError::Failed)?)?;
     let result = CellResult { schema: CELL_SCHEMA.into(), cell: cell.clone(), observations, data };
     write("result", to_json(&result).map_err(CellError::Failed)?)?;
     Ok(())

@@ -19,8 +19,8 @@ pub mod study;
 pub mod write;
 
 pub use card::{Card, OfficialCode};
-pub use context::{CellContext, CellError};
-pub use directory::{RunDirectory, VerdictFile};
+pub use context::{CellContext, CellError, Throughput};
+pub use directory::{CellTiming, RunDirectory, VerdictFile};
 pub use judge::{Judgement, Observation, Verdict};
 pub use run::{Choices, DataSource, Provenance, Run, RunError};
 pub use statement::{Claim, Effect, Precondition, Scope, Statistic};

@@ -306,8 +306,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
             }
             course.batch(&chosen)
         };
-        let model =
-            train(context, trainer, configuration.checkpoint_every, batch, |model, batch| model.loss(batch))?;
+        let model = train(context, trainer, configuration.checkpoint_every, batch)?;
         // Counted from the steps, not while training: a continued cell counts the same.
         for step in 1..=fit.steps {
             tokens +=

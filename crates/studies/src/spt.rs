@@ -278,7 +278,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
             }
             course.batch(&lessons?)
         };
-        train(context, trainer, configuration.checkpoint_every, batch, |model, batch| model.loss(batch))?
+        train(context, trainer, configuration.checkpoint_every, batch)?
     };
     let Some(model) = model else {
         for metric in METRICS {

@@ -1,34 +1,37 @@
 //! Training inside a cell: the curve goes to `metrics.jsonl`, and a killed cell continues to the same weights.
 
-use backstitch_claim::{CellContext, CellError};
-use backstitch_nn::{Module, NnError, Tensor, Trainer};
+use std::time::Instant;
 
-/// Runs the remaining steps of a trainer, logs every step's loss and saves the training every `every` steps.
+use backstitch_claim::{CellContext, CellError};
+use backstitch_nn::{Decoder, NnError, TokenBatch, Trainer};
+
+/// Runs the remaining steps of a trainer, logs every step's loss, saves the training every `every` steps and tells tokens per second.
 ///
 /// `batch` must depend on nothing but the step. Gives the trained model, or nothing if training diverged.
 ///
 /// # Errors
 /// If a file cannot be written, or a step fails for another reason than divergence.
-pub(crate) fn train<M: Module, B>(
-    context: &CellContext<'_>,
-    trainer: Trainer<M>,
+pub(crate) fn train(
+    context: &mut CellContext<'_>,
+    trainer: Trainer<Decoder>,
     every: u64,
-    mut batch: impl FnMut(u64) -> Result<B, NnError>,
-    loss: impl Fn(&M, &B) -> Tensor<1>,
-) -> Result<Option<M>, CellError> {
+    mut batch: impl FnMut(u64) -> Result<TokenBatch, NnError>,
+) -> Result<Option<Decoder>, CellError> {
     let mut trainer = match context.resume_with::<()>()? {
         Some((_, (), state)) => trainer.restore(&state).map_err(CellError::new)?,
         None => trainer,
     };
     let last = trainer.parameters().steps;
+    let begin = Instant::now();
+    let mut tokens = 0;
     while trainer.step() < last {
         let batch = batch(trainer.step() + 1).map_err(CellError::new)?;
-        let loss = loss(trainer.model(), &batch);
-        let report = match trainer.descend(&loss) {
+        let report = match trainer.descend(&trainer.model().loss(&batch)) {
             Ok(report) => report,
             Err(NnError::Diverged { .. }) => return Ok(None),
             Err(error) => return Err(CellError::new(error)),
         };
+        tokens += batch.targets_count() as u64;
         context.log(
             report.step,
             &[
@@ -40,6 +43,9 @@ pub(crate) fn train<M: Module, B>(
         if report.step.is_multiple_of(every) || report.step == last {
             context.checkpoint_with(report.step, &(), &trainer.save().map_err(CellError::new)?)?;
         }
+    }
+    if tokens > 0 {
+        context.tell_throughput("tokens", tokens, begin.elapsed());
     }
     Ok(Some(trainer.into_model()))
 }

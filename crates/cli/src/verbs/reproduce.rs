@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use backstitch_claim::harness::{Event, run_cells};
 use backstitch_claim::{
-    Choices, Judgement, Run, RunDirectory, RunError, Scale, Verdict, VerdictFile, report, results,
+    CellTiming, Choices, Judgement, Run, RunDirectory, RunError, Scale, Throughput, Verdict, VerdictFile,
+    report, results,
 };
 use backstitch_studies::{METHODS, Method};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -44,6 +45,15 @@ pub(crate) fn execute(reproduce: &Reproduce, common: &Common) -> Result<i32, Fai
         let (directory, _guard) = open(&run, &reproduce.design)?;
         let failures = run_all(method, &run, &directory, reproduce.jobs.map(usize::from), common)?;
         crashed |= !failures.is_empty();
+        for all in throughputs(&timings(&run, &directory, method)) {
+            terminal::say(format_args!(
+                "{}: {} {} at {} per job",
+                run.method,
+                all.amount,
+                all.unit,
+                rate(&all)
+            ));
+        }
         let verdict = conclude(method, &run, &directory, &failures)?;
         if let Some(folder) = &reproduce.record {
             let path = results::record(folder, &run, &verdict, cell_seconds(&run, &directory, method))?;
@@ -109,9 +119,34 @@ pub(crate) fn conclude(
     Ok(verdict)
 }
 
-fn cell_seconds(run: &Run, directory: &RunDirectory, method: &Method) -> Duration {
+/// The timings of all finished cells, those of earlier sittings too.
+fn timings(run: &Run, directory: &RunDirectory, method: &Method) -> Vec<CellTiming> {
     let cells = run.cells(method.study).unwrap_or_default();
-    cells.iter().filter_map(|cell| directory.cell_seconds(&cell.id())).sum()
+    cells.iter().filter_map(|cell| directory.cell_timing(&cell.id())).collect()
+}
+
+fn cell_seconds(run: &Run, directory: &RunDirectory, method: &Method) -> Duration {
+    let seconds = timings(run, directory, method).iter().map(|timing| timing.seconds).sum();
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// What all cells together got through, for each unit that they count in.
+fn throughputs(timings: &[CellTiming]) -> Vec<Throughput> {
+    let mut sums: Vec<Throughput> = Vec::new();
+    for told in timings.iter().filter_map(|timing| timing.throughput.as_ref()) {
+        match sums.iter_mut().find(|sum| sum.unit == told.unit) {
+            Some(sum) => {
+                sum.amount += told.amount;
+                sum.seconds += told.seconds;
+            }
+            None => sums.push(told.clone()),
+        }
+    }
+    sums
+}
+
+fn rate(throughput: &Throughput) -> String {
+    format!("{:.0} {}/s", throughput.amount as f64 / throughput.seconds, throughput.unit)
 }
 
 fn jobs_of(jobs: Option<usize>) -> usize {
@@ -185,16 +220,16 @@ impl Progress {
                     bar.set_message(id);
                 }
             }
-            Event::Finished(id, time) => {
+            Event::Finished(id, time, throughput) => {
                 counts.0 += 1;
                 match &self.bar {
                     Some(bar) => bar.inc(1),
                     None if terminal::verbose() || counts.0 == counts.1 || counts.0.is_multiple_of(25) => {
+                        let (done, all, seconds) = (counts.0, counts.1, time.as_secs_f64());
+                        let speed = throughput.map(|throughput| format!(", {}", rate(&throughput)));
                         terminal::say(format_args!(
-                            "[{}/{}] {id} {:.2} s",
-                            counts.0,
-                            counts.1,
-                            time.as_secs_f64()
+                            "[{done}/{all}] {id} {seconds:.2} s{}",
+                            speed.unwrap_or_default()
                         ));
                     }
                     None => {}

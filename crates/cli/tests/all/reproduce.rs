@@ -39,6 +39,36 @@ fn smoke_scale_runs_everything_and_judges_nothing() {
 }
 
 #[test]
+fn training_tells_tokens_per_second() {
+    let sandbox = Sandbox::new();
+    let reproduce = ["reproduce", "reversal-curse", "--scale", "smoke"];
+    let all_of = |stderr: &str| -> u64 {
+        let line = stderr.lines().find(|line| line.contains(" tokens/s per job")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let outcome = sandbox.expect(0, &reproduce);
+    let mut told = 0;
+    for cell in folders(&folders(&sandbox.path("runs/reversal-curse"))[0].join("cells")) {
+        let throughput = &json_file(&cell.join("timing.json"))["throughput"];
+        let Some(amount) = throughput["amount"].as_u64() else { continue };
+        assert_eq!(throughput["unit"], "tokens");
+        assert!(throughput["seconds"].as_f64().unwrap() > 0.0);
+        told += amount;
+        let result = json_file(&cell.join("result.json"));
+        let observations = result["observations"].as_array().unwrap();
+        let counted = observations.iter().find(|one| one["metric"] == "tokens").unwrap();
+        // Lessons with facts in the context are made up step by step; their tokens are not those of the plain lessons.
+        if result["cell"]["arm"] != "in-context" {
+            assert_eq!(counted["value"].as_f64(), Some(amount as f64), "{cell:?}");
+        }
+    }
+    assert!(told > 0);
+    assert_eq!(all_of(&outcome.stderr), told);
+    // Nothing is left to train, and what was told before is told again.
+    assert_eq!(all_of(&sandbox.expect(0, &reproduce).stderr), told);
+}
+
+#[test]
 fn the_same_command_continues_and_runs_nothing_twice() {
     let sandbox = Sandbox::new();
     sandbox.expect(0, &SMOKE);

@@ -91,7 +91,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         source: "the paper's claim of data efficiency",
         published: Some("0.0162 against 0.0347"),
         effect: Effect::Above { metric: "frugal", bound: 0.0 },
-        control: "wrong",
+        control: "marginal",
         ..BASE
     },
     Claim {

@@ -9,8 +9,6 @@
 
 mod claims;
 
-use std::time::Instant;
-
 use backstitch_claim::{Arm, Cell, CellContext, CellError, Metric, Role, Scale, Study};
 use backstitch_language::locality::{
     CountModel, Distances, Estimator, FreeParameters, HeldOutParameters, LearnerParameters, Lessons, Network,
@@ -33,6 +31,8 @@ pub static STUDY: Study = Study {
         "first version",
         "at quick scale conditions rarer than 1 in 50, not 1 in 1,000, are not asked: 512,000 samples do not teach rarer ones, and the \
          errors of neighbouring pairs, hence the precondition, were theirs; nothing else changed",
+        "the control of `less-data-than-everything` is the marginal: training under the wrong locality did not fail with confidence, \
+         which left the claim vacuous; nothing else changed",
     ],
     arms: ARMS,
     metrics: METRICS,
@@ -93,10 +93,7 @@ const METRICS: &[Metric] = &[
         "residual",
         "largest deviation from the theorem: scaffolded from truth, direct from marginal",
     ),
-    Metric::lower(
-        "tokens",
-        "tokens trained on, padding not counted; tokens per second are in the cell's speed.json",
-    ),
+    Metric::lower("tokens", "tokens trained on, padding not counted"),
     Metric::lower("dropped", "queries left out because their condition is too rare"),
 ];
 
@@ -242,15 +239,14 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
             let cell = |arm| Cell::new(arm, setting, seed);
             cells.push(cell("learn-local"));
             cells.extend(
-                ["free", "direct", "negative", "as-scaffolded", "marginal"]
-                    .map(|arm| cell(arm).needing("learn-local")),
+                ["free", "direct", "negative", "as-scaffolded"].map(|arm| cell(arm).needing("learn-local")),
             );
         }
         let cell = |arm| Cell::new(arm, SHARED, seed);
         cells.extend(["learn-wrong", "learn-everything"].map(cell));
         let three = |arm| cell(arm).needing("learn-local").needing("learn-wrong").needing("learn-everything");
-        cells.extend(["scaffolded", "wrong", "everything"].map(three));
-        cells.push(Cell::new("scaffolded", OWN, seed).needing("learn-local"));
+        cells.extend(["scaffolded", "wrong", "everything", "marginal"].map(three));
+        cells.extend(["scaffolded", "marginal"].map(|arm| Cell::new(arm, OWN, seed).needing("learn-local")));
         cells.extend(["chain", "gap-in-chain"].map(|arm| Cell::new(arm, CHAIN, seed)));
     }
     Ok(cells)
@@ -298,19 +294,7 @@ fn learn(cell: &Cell, configuration: &Configuration, context: &mut CellContext<'
         Lessons::new(&seen, &vocabulary, &parameters, seed).map_err(CellError::new)?
     };
     let trainer = parameters.trainer(&vocabulary, seed, &cpu()).map_err(CellError::new)?;
-    let mut tokens = 0;
-    let begin = Instant::now();
-    let next = |step| {
-        let batch = lessons.batch(step)?;
-        tokens += batch.targets_count();
-        Ok(batch)
-    };
-    let trained = train(context, trainer, 250, next, Decoder::loss)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    // Times differ from run to run, so they are no observation. After a kill they are those of the rest.
-    let speed = json!({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens as f64 / seconds});
-    context.artifact("speed.json", speed.to_string().as_bytes())?;
-    let Some(model) = trained else {
+    let Some(model) = train(context, trainer, 250, |step| lessons.batch(step))? else {
         context.observe_diverged("error");
         return context.artifact("errors.json", b"null");
     };
@@ -383,7 +367,9 @@ fn compare(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> 
     };
     let local = read(context, "learn-local")?;
     let everything = match (cell.setting.as_str(), cell.arm.as_str()) {
-        (SHARED, "scaffolded" | "wrong" | "everything") => Some(read(context, "learn-everything")?),
+        (SHARED, "scaffolded" | "wrong" | "everything" | "marginal") => {
+            Some(read(context, "learn-everything")?)
+        }
         _ => None,
     };
     let own = match cell.arm.as_str() {
