@@ -1,0 +1,22 @@
+//! Scale mixtures of neural network Gaussian processes.
+mod card;
+mod evidence;
+mod inducing;
+mod kernel;
+mod linear;
+mod mixing;
+mod model;
+mod parameters;
+mod pixels;
+mod prior;
+mod recursion;
+mod regression;
+
+pub use card::CARD;
+pub use evidence::{Evidence, evidence};
+pub use kernel::Kernel;
+pub use mixing::Mixing;
+pub use model::{Model, Posterior, Predictive, Standardisation};
+pub use parameters::{Activation, Architecture, Hyperparameters, ImageShape, Parameters};
+pub use prior::{Prior, ScalePosterior};
+pub use regression::ScaleMixtureNngp;
