@@ -116,22 +116,6 @@ pub(crate) fn inverse(factor: &[f64], n: usize) -> Vec<f64> {
     found
 }
 
-/// The product A B of column-major A (rows × inner) and B (inner × columns), column-major.
-pub(crate) fn product(left: &[f64], right: &[f64], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
-    let left = MatRef::from_column_major_slice(left, rows, inner);
-    let mut found = vec![0.0; rows * columns];
-    if inner == 0 || rows == 0 {
-        return found;
-    }
-    found.par_chunks_mut(BLOCK * rows).zip(right.par_chunks(BLOCK * inner)).for_each(|(target, right)| {
-        let wide = target.len() / rows;
-        let target = MatMut::from_column_major_slice_mut(target, rows, wide);
-        let right = MatRef::from_column_major_slice(right, inner, wide);
-        matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
-    });
-    found
-}
-
 /// The product Aᵀ B of column-major A (inner × rows) and B (inner × columns), column-major.
 pub(crate) fn transposed_product(left: &[f64], right: &[f64], rows: usize, inner: usize) -> Vec<f64> {
     let columns = right.len() / inner.max(1);
@@ -215,7 +199,8 @@ mod tests {
             let inverse = inverse(&factor, n);
             let whole: Vec<f64> =
                 (0..n * n).map(|at| inverse[(at / n).min(at % n) * n + (at / n).max(at % n)]).collect();
-            let unit = product(&matrix, &whole, n, n, n);
+            // The matrix is symmetric.
+            let unit = transposed_product(&matrix, &whole, n, n);
             for (at, value) in unit.iter().enumerate() {
                 let expected = f64::from(u8::from(at / n == at % n));
                 assert!((value - expected).abs() < 1e-10, "n={n} at {at}: {value}");

@@ -7,6 +7,8 @@ use backstitch_numerics::special::student_t_quantile;
 use libm::{erfc, lgamma};
 use rand_distr::{Distribution, Gamma};
 
+use super::prior::Prior;
+
 /// The distribution of √s² times a standard normal, given the data.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -26,7 +28,22 @@ pub enum Mixing {
         weights: Vec<f64>,
         /// Their variances.
         variances: Vec<f64>,
+        /// What the sum is a quadrature of; `None` for draws.
+        source: Option<Source>,
     },
+}
+
+/// The posterior that nodes stand for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Source {
+    /// The prior of s².
+    pub prior: Prior,
+    /// How many values were seen.
+    pub n: usize,
+    /// Their squared length.
+    pub q: f64,
+    /// Their [`log_evidence`](super::ScalePosterior::log_evidence).
+    pub log_evidence: f64,
 }
 
 impl Mixing {
@@ -35,7 +52,7 @@ impl Mixing {
         match self {
             Self::Gaussian => 1.0,
             Self::StudentT { factor, .. } => *factor,
-            Self::Nodes { weights, variances } => {
+            Self::Nodes { weights, variances, .. } => {
                 1.0 / weights.iter().zip(variances).map(|(weight, s)| weight / s).sum::<f64>()
             }
         }
@@ -46,7 +63,7 @@ impl Mixing {
         match self {
             Self::Gaussian => f64::INFINITY,
             Self::StudentT { degrees_of_freedom, .. } => *degrees_of_freedom,
-            Self::Nodes { weights, variances } => {
+            Self::Nodes { weights, variances, .. } => {
                 let mean: f64 = weights.iter().zip(variances).map(|(weight, s)| weight / s).sum();
                 let spread: f64 =
                     weights.iter().zip(variances).map(|(weight, s)| weight * (1.0 / s - mean).powi(2)).sum();
@@ -65,7 +82,12 @@ impl Mixing {
                     - 0.5 * (v * std::f64::consts::PI * factor).ln()
                     - 0.5 * (v + 1.0) * (z * z / (v * factor)).ln_1p()
             }
-            Self::Nodes { weights, variances } => {
+            // One more value's evidence over that of the others: right also where all nodes are far too narrow for z.
+            Self::Nodes { source: Some(source), .. } => {
+                let more = source.prior.by_quadrature(source.n + 1, source.q + z * z);
+                more.log_evidence - source.log_evidence - 0.5 * TAU.ln()
+            }
+            Self::Nodes { weights, variances, source: None } => {
                 let terms = || {
                     weights
                         .iter()
@@ -89,7 +111,7 @@ impl Mixing {
                 let gamma = Gamma::new(half, 1.0).map_or(f64::NAN, |gamma| gamma.sample(stream));
                 factor * half / gamma
             }
-            Self::Nodes { weights, variances } => {
+            Self::Nodes { weights, variances, .. } => {
                 let mut left = stream.uniform();
                 let place = weights.iter().position(|weight| {
                     left -= weight;
@@ -103,7 +125,7 @@ impl Mixing {
     /// The probability of a value above z.
     fn tail(&self, z: f64) -> f64 {
         match self {
-            Self::Nodes { weights, variances } => {
+            Self::Nodes { weights, variances, .. } => {
                 let above = |s: f64| 0.5 * erfc(z * FRAC_1_SQRT_2 / s.sqrt());
                 weights.iter().zip(variances).map(|(weight, &s)| weight * above(s)).sum()
             }

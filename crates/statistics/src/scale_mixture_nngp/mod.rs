@@ -15,7 +15,7 @@ mod regression;
 pub use card::CARD;
 pub use evidence::{Evidence, evidence};
 pub use kernel::Kernel;
-pub use mixing::Mixing;
+pub use mixing::{Mixing, Source};
 pub use model::{Model, Posterior, Predictive, Standardisation};
 pub use parameters::{Activation, Architecture, Hyperparameters, ImageShape, Parameters};
 pub use prior::{Prior, ScalePosterior};

@@ -7,7 +7,7 @@ use libm::lgamma;
 use rand_distr::{Distribution, Gamma};
 use serde::{Deserialize, Serialize};
 
-use super::mixing::Mixing;
+use super::mixing::{Mixing, Source};
 use crate::Error;
 
 /// The distribution of s², the variance that all weights of the last layer share.
@@ -57,7 +57,7 @@ pub struct ScalePosterior {
 }
 
 /// Nodes of the quadrature. The integrand is analytic and vanishes at both ends, where the trapezoid rule converges exponentially.
-const NODES: usize = 256;
+const NODES: usize = 512;
 /// How far below its maximum the logarithm of the integrand is at the ends.
 const DEPTH: f64 = 45.0;
 
@@ -141,11 +141,9 @@ impl Prior {
         weights.iter_mut().for_each(|weight| *weight /= total);
         let variances: Vec<f64> = nodes.iter().map(|t| t.exp()).collect();
         let mean_precision = weights.iter().zip(&variances).map(|(weight, s)| weight / s).sum();
-        ScalePosterior {
-            log_evidence: top + (total * width).ln(),
-            mean_precision,
-            mixing: Mixing::Nodes { weights, variances },
-        }
+        let log_evidence = top + (total * width).ln();
+        let source = Some(Source { prior: *self, n, q, log_evidence });
+        ScalePosterior { log_evidence, mean_precision, mixing: Mixing::Nodes { weights, variances, source } }
     }
 
     /// The same by importance sampling from the prior, as the released code does: the oracle of the quadrature's test.
@@ -160,7 +158,7 @@ impl Prior {
         ScalePosterior {
             log_evidence: top + (total / draws as f64).ln(),
             mean_precision: weights.iter().zip(&variances).map(|(weight, s)| weight / s).sum(),
-            mixing: Mixing::Nodes { weights, variances },
+            mixing: Mixing::Nodes { weights, variances, source: None },
         }
     }
 

@@ -8,6 +8,8 @@ mod continual_dp;
 mod continual_dp_inputs;
 mod continual_dp_noise;
 mod corpus;
+mod scale_mixture_nngp;
+mod scale_mixture_nngp_inputs;
 mod topo;
 mod topo_inputs;
 mod topo_vectors;
