@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 use backstitch_numerics::Stream;
-use backstitch_numerics::special::student_t_quantile;
+use backstitch_numerics::special::{beta_probability, student_t_quantile};
 use libm::{erfc, lgamma};
 use rand_distr::{Distribution, Gamma};
 
@@ -131,6 +131,16 @@ impl Mixing {
             }
             _ => 0.5 * erfc(z * FRAC_1_SQRT_2),
         }
+    }
+
+    /// The probability of a value within z to both sides of 0.
+    pub fn within(&self, z: f64) -> f64 {
+        if let Self::StudentT { degrees_of_freedom: v, factor } = self {
+            let square = z * z / factor;
+            let share = if square.is_finite() { square / (v + square) } else { 1.0 };
+            return beta_probability(share, 0.5, 0.5 * v);
+        }
+        1.0 - 2.0 * self.tail(z.abs())
     }
 
     /// The value that a share `level` of draws lies within, to both sides of 0. NaN unless 0 < level < 1.

@@ -1,5 +1,6 @@
 //! Scale mixtures of neural network Gaussian processes.
 mod card;
+mod drawing;
 mod evidence;
 mod inducing;
 mod kernel;
@@ -13,10 +14,11 @@ mod recursion;
 mod regression;
 
 pub use card::CARD;
+pub use drawing::draw_calibration;
 pub use evidence::{Evidence, evidence};
 pub use kernel::Kernel;
 pub use mixing::{Mixing, Source};
-pub use model::{Model, Posterior, Predictive, Standardisation};
+pub use model::{LeftOut, Model, Posterior, Predictive, Standardisation};
 pub use parameters::{Activation, Architecture, Hyperparameters, ImageShape, Parameters};
 pub use prior::{Prior, ScalePosterior};
 pub use regression::ScaleMixtureNngp;

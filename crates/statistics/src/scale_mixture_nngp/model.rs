@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::Factored;
 use super::inducing::{Inducing, choose, rows};
 use super::kernel::Kernel;
-use super::linear::{solve_lower, transposed_product};
+use super::linear::{factor_with_jitter, inverse, solve_lower, transposed_product};
 use super::mixing::Mixing;
 use super::parameters::{Architecture, Hyperparameters, Parameters};
 use super::prior::Prior;
@@ -66,6 +66,18 @@ pub struct Predictive {
     pub spread: Vec<f64>,
     /// What is left of the prior of s².
     pub mixing: Mixing,
+}
+
+/// Every training row predicted from all others, in the target's units.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Means.
+    pub mean: Vec<f64>,
+    /// Logarithm of the density of each target.
+    pub log_density: Vec<f64>,
+    /// The level of the narrowest interval that holds each target; see [`Predictive::levels`].
+    pub level: Vec<f64>,
 }
 
 impl Model {
@@ -230,6 +242,40 @@ impl Posterior {
         Ok(Predictive { mean, spread, mixing: self.mixing().clone() })
     }
 
+    /// Predicts every training row from all others, without fitting anew: O(n³) once.
+    ///
+    /// # Errors
+    /// [`Error::OneRow`]; [`Error::Parameter`] with inducing rows.
+    pub fn leave_one_out(&self) -> Result<LeftOut, Error> {
+        let State::Exact { x, factored } = &self.state else {
+            return Err(Error::Parameter {
+                name: "inducing",
+                value: "some".into(),
+                allowed: "none to leave rows out one by one",
+                way_out: "predict a table of test rows",
+            });
+        };
+        let n = x.rows();
+        if n < 2 {
+            return Err(Error::OneRow { rows: n });
+        }
+        let Standardisation { mean, deviation } = self.model.target;
+        let inverse = inverse(&factored.factor, n);
+        let standardised = |row: usize| (self.model.y[row] - mean) / deviation;
+        let q: f64 = (0..n).map(|row| standardised(row) * factored.weights[row]).sum();
+        let mut left = LeftOut { mean: Vec::new(), log_density: Vec::new(), level: Vec::new() };
+        for row in 0..n {
+            // What is left of the row's variance given all others, and how far it is from their prediction.
+            let spread = inverse[row * n + row].recip().sqrt();
+            let z = factored.weights[row] * spread;
+            let mixing = self.model.prior.posterior(n - 1, (q - z * z).max(0.0)).mixing;
+            left.mean.push(mean + deviation * (standardised(row) - z * spread));
+            left.log_density.push(mixing.log_density(z) - (spread * deviation).ln());
+            left.level.push(mixing.within(z));
+        }
+        Ok(left)
+    }
+
     /// Draws functions (with noise unless `latent`) at new rows, jointly: one list per draw. One s² serves all rows of a draw.
     ///
     /// # Errors
@@ -262,7 +308,7 @@ impl Posterior {
         for row in 0..rows {
             covariance[row * rows + row] += noise;
         }
-        let (factor, _) = super::linear::factor_with_jitter(&covariance, rows)
+        let (factor, _) = factor_with_jitter(&covariance, rows)
             .map_err(|row| Error::NotPositiveDefinite { row, jitter: 1e-4 })?;
         Ok((0..draws)
             .map(|_| {
@@ -315,22 +361,14 @@ impl Predictive {
         Ok(each.collect())
     }
 
-    /// The share of targets inside the interval of each level.
+    /// For each target the level of the narrowest interval that holds it: uniform on (0, 1) where the predictions are calibrated.
     ///
     /// # Errors
     /// As [`Self::log_density`].
-    pub fn coverage(&self, y: &[f64], levels: &[f64]) -> Result<Vec<f64>, Error> {
+    pub fn levels(&self, y: &[f64]) -> Result<Vec<f64>, Error> {
         self.log_density(y)?;
-        let share = |&level: &f64| {
-            let width = self.mixing.half_width(level);
-            let inside = y
-                .iter()
-                .zip(&self.mean)
-                .zip(&self.spread)
-                .filter(|((y, mean), spread)| (*y - *mean).abs() <= width * *spread);
-            inside.count() as f64 / y.len().max(1) as f64
-        };
-        Ok(levels.iter().map(share).collect())
+        let each = y.iter().zip(&self.mean).zip(&self.spread);
+        Ok(each.map(|((y, mean), spread)| self.mixing.within((y - mean) / spread)).collect())
     }
 }
 

@@ -332,6 +332,40 @@ fn evidence_cannot_choose_the_degrees_of_freedom() {
     assert!(values.windows(2).all(|pair| pair[1] > pair[0]), "{values:?}");
 }
 
+/// Rows left out by the formula are predicted as by the model that never saw them.
+#[test]
+fn leaving_one_out_is_fitting_without_it() {
+    let (x, y) = curve(9);
+    for prior in PRIORS.into_iter().chain([Prior::Fixed]) {
+        let model = fit(fixed(prior), &x, &y);
+        let left = model.posterior().unwrap().leave_one_out().unwrap();
+        for row in [0, 4, 8] {
+            let mut fewer = model.clone();
+            fewer.x.remove(row);
+            fewer.y.remove(row);
+            let alone = Matrix::from_fn(1, 3, |_, column| x[(row, column)]);
+            let predicted = fewer.posterior().unwrap().predict(&alone, false).unwrap();
+            close(left.mean[row], predicted.mean[0], 1e-9);
+            close(left.log_density[row], predicted.log_density(&y[row..=row]).unwrap()[0], 1e-9);
+            close(left.level[row], predicted.levels(&y[row..=row]).unwrap()[0], 1e-9);
+        }
+    }
+}
+
+/// The level of a target at the end of an interval is that interval's.
+#[test]
+fn levels_and_intervals_agree() {
+    for prior in PRIORS.into_iter().chain([Prior::Fixed]) {
+        let mixing = prior.posterior(4, 5.0).mixing;
+        for level in [0.05, 0.5, 0.95, 0.999] {
+            close(mixing.within(mixing.half_width(level)), level, 1e-11);
+            close(mixing.within(-mixing.half_width(level)), level, 1e-11);
+        }
+        assert_eq!(mixing.within(0.0), 0.0);
+        assert!(mixing.half_width(1.0).is_nan() && mixing.half_width(0.0).is_nan());
+    }
+}
+
 /// Numbers do not depend on the number of threads, to the last bit.
 #[test]
 fn threads_change_nothing() {
