@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use backstitch_data::table::{Table, TableOptions, read_table};
 use backstitch_numerics::Matrix;
-use backstitch_numerics::interval::clopper_pearson;
+use backstitch_numerics::interval::proportion_exact;
 use backstitch_statistics::scale_mixture_nngp::{
     Activation, Architecture, Hyperparameters, Model, Parameters, Posterior, Predictive, Prior,
     ScaleMixtureNngp, draw_calibration,
@@ -371,8 +371,9 @@ impl Quality {
         let square: f64 = mean.iter().zip(y).map(|(mean, y)| (mean - y).powi(2)).sum();
         let share = |&level: &f64| {
             let inside = levels.iter().filter(|own| **own <= level).count();
-            let interval = clopper_pearson(inside as u64, y.len() as u64);
-            (level, inside as f64 / n, (interval.lower, interval.upper))
+            let interval = proportion_exact(inside as u64, y.len() as u64);
+            let (lower, upper) = interval.map_or((0.0, 1.0), |interval| (interval.lower, interval.upper));
+            (level, inside as f64 / n, (lower, upper))
         };
         Self {
             of,

@@ -1,5 +1,6 @@
 //! Scale mixtures of neural network Gaussian processes.
 mod card;
+mod classification;
 mod drawing;
 mod evidence;
 mod inducing;
@@ -14,6 +15,7 @@ mod recursion;
 mod regression;
 
 pub use card::CARD;
+pub use classification::{ClassScale, ClassificationParameters, Classifier};
 pub use drawing::draw_calibration;
 pub use evidence::{Evidence, evidence};
 pub use kernel::Kernel;
