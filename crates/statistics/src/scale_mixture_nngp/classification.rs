@@ -61,10 +61,11 @@ impl Default for ClassificationParameters {
     }
 }
 
-/// Nodes of the quadrature over s², and normal draws per node, row and class in a step and in a prediction.
-const NODES: usize = 16;
-const DRAWS: usize = 6;
-const PREDICTION_DRAWS: usize = 32;
+/// Nodes of the quadrature over s², and normal draws per row and class in a step and in a prediction, over all nodes together: as many
+/// where the scale is fixed.
+const NODES: usize = 24;
+const DRAWS: usize = 96;
+const PREDICTION_DRAWS: usize = 480;
 /// How far below its maximum the logarithm of q(s²) is at the ends of the quadrature.
 const DEPTH: f64 = 14.0;
 
@@ -162,8 +163,7 @@ impl ClassificationParameters {
                 order = stream.permutation(n);
             }
             let batch: Vec<usize> = order.split_off(order.len() - self.batch.min(n));
-            let normals: Vec<f64> =
-                (0..variational.nodes() * DRAWS * batch.len() * classes).map(|_| stream.normal()).collect();
+            let normals: Vec<f64> = (0..DRAWS * batch.len() * classes).map(|_| stream.normal()).collect();
             let rows: Vec<Row<'_>> = batch
                 .iter()
                 .map(|&row| Row { seen: &seen[row * m..(row + 1) * m], left: left[row], label: labels[row] })
@@ -204,8 +204,8 @@ impl Classifier {
         let nodes = self.variational.quadrature();
         // All rows see the same draws.
         let mut stream = Stream::new(self.seed, "scale-mixture-nngp prediction");
-        let normals: Vec<f64> =
-            (0..nodes.len() * PREDICTION_DRAWS * classes).map(|_| stream.normal()).collect();
+        let normals: Vec<f64> = (0..PREDICTION_DRAWS * classes).map(|_| stream.normal()).collect();
+        let each = PREDICTION_DRAWS / nodes.len();
         let mut probabilities = Matrix::zeros(x.rows(), classes);
         let mut values = vec![0.0; classes];
         for row in 0..x.rows() {
@@ -213,13 +213,13 @@ impl Classifier {
             let (means, variances) = self.variational.moments(&at);
             let mut draws = normals.chunks_exact(classes);
             for node in &nodes {
-                for normals in draws.by_ref().take(PREDICTION_DRAWS) {
+                for normals in draws.by_ref().take(each) {
                     for class in 0..classes {
                         values[class] =
                             means[class] + (node.scale * variances[class]).sqrt() * normals[class];
                     }
                     softmax(&mut values);
-                    let weight = node.weight / PREDICTION_DRAWS as f64;
+                    let weight = node.weight / each as f64;
                     for (total, value) in probabilities.row_mut(row).iter_mut().zip(&values) {
                         *total += weight * value;
                     }
@@ -253,10 +253,6 @@ impl Variational {
             values.extend([inverse_softplus(shape), inverse_softplus(scale)]);
         }
         Self { values, inducing, classes, prior }
-    }
-
-    fn nodes(&self) -> usize {
-        if self.prior == ClassScale::Fixed { 1 } else { NODES }
     }
 
     fn scale(&self) -> Option<(f64, f64)> {
@@ -330,7 +326,8 @@ impl Variational {
         let (m, classes) = (self.inducing, self.classes);
         let size = m * classes;
         let nodes = self.quadrature();
-        let share = 1.0 / (rows.len() * DRAWS) as f64;
+        let each = DRAWS / nodes.len();
+        let share = 1.0 / (rows.len() * each) as f64;
         let mut gradient = vec![0.0; self.values.len()];
         let mut likelihood = 0.0;
         let mut by_scale = [0.0; 2];
@@ -341,7 +338,7 @@ impl Variational {
             let mut by_mean = vec![0.0; classes];
             let mut by_variance = vec![0.0; classes];
             for node in &nodes {
-                for normals in draws.by_ref().take(DRAWS) {
+                for normals in draws.by_ref().take(each) {
                     for class in 0..classes {
                         values[class] =
                             means[class] + (node.scale * variances[class]).sqrt() * normals[class];
@@ -499,7 +496,7 @@ mod tests {
         let mut variational = Variational::new(4, 3, prior);
         variational.values.iter_mut().for_each(|value| *value += 0.5 * stream.normal());
         let seen = (0..5 * 4).map(|_| stream.normal()).collect();
-        let normals = (0..variational.nodes() * DRAWS * 5 * 3).map(|_| stream.normal()).collect();
+        let normals = (0..DRAWS * 5 * 3).map(|_| stream.normal()).collect();
         (variational, seen, normals)
     }
 

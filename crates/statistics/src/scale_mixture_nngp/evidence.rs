@@ -124,10 +124,11 @@ fn differentiated(
     })
 }
 
-/// Least noise that the search goes to: below, the kernel of rows that are nearly equal cannot be factored.
-const LEAST_NOISE: f64 = 1e-8;
-/// Least deviation of biases that the search starts from: at zero it would stay there.
-const LEAST_BIAS: f64 = 1e-6;
+/// Least noise that the search goes to, the smallest of the released grid: below, a handful of rows is interpolated with a confidence
+/// that no test row bears out, and the kernel of rows that are nearly equal cannot be factored.
+const LEAST_NOISE: f64 = 1e-6;
+/// Least deviation that the search goes to, and starts from: at zero it would stay there.
+const LEAST_DEVIATION: f64 = 1e-6;
 /// How far from where it began the search lets a deviation or the noise go: a factor.
 const REACH: f64 = 1e4;
 
@@ -138,23 +139,21 @@ pub(crate) fn search(
     y: &[f64],
 ) -> Result<(Hyperparameters, Prior), Error> {
     let Parameters { initial, prior, .. } = parameters;
-    let start = [
-        initial.weight_std,
-        initial.bias_std.max(LEAST_BIAS),
-        initial.last_weight_std,
-        initial.noise.max(LEAST_NOISE),
-    ];
-    let mut point: Vec<f64> = start.iter().map(|&value| inverse_softplus(value)).collect();
+    let start = [initial.weight_std, initial.bias_std, initial.last_weight_std, initial.noise];
+    let least = [LEAST_DEVIATION, LEAST_DEVIATION, LEAST_DEVIATION, LEAST_NOISE];
+    let mut point: Vec<f64> =
+        start.iter().zip(least).map(|(&value, least)| inverse_softplus((value - least).max(least))).collect();
     if let (true, Prior::InverseGamma { shape, scale }) = (parameters.fit_prior, prior) {
         point.extend([inverse_softplus(shape - 0.5), inverse_softplus(*scale)]);
     }
     let read = |point: &[f64]| {
         let value = |place: usize| softplus(point[place]);
+        let above = |place: usize| least[place] + value(place);
         let hyperparameters = Hyperparameters {
-            weight_std: value(0),
-            bias_std: value(1),
-            last_weight_std: value(2),
-            noise: value(3) + LEAST_NOISE,
+            weight_std: above(0),
+            bias_std: above(1),
+            last_weight_std: above(2),
+            noise: above(3),
         };
         let prior = if point.len() > 4 {
             Prior::InverseGamma { shape: 0.5 + value(4), scale: value(5) }

@@ -7,14 +7,14 @@ use backstitch_statistics::scale_mixture_nngp::{
     Activation, Architecture, ClassScale, ClassificationParameters, Classifier, Hyperparameters, ImageShape,
 };
 
-use super::Configuration;
+use super::{Configuration, STIFF};
 
 /// Pixels on a side of the images of `digits`, and their largest value.
 const SIDE: usize = 8;
 const LARGEST: f64 = 16.0;
 const CLASSES: usize = 10;
 /// Deviation of the noise of corrupted images, whose pixels go from 0 to 1.
-const NOISE: f64 = 0.4;
+const NOISE: f64 = 0.2;
 
 pub(super) fn run(
     cell: &Cell,
@@ -35,7 +35,7 @@ pub(super) fn run(
         rows.iter().map(|&row| table[(row, pixels)] as usize).collect()
     };
     let shape = match cell.arm.as_str() {
-        "student-t-classes-stiff" => 1e6,
+        "student-t-classes-stiff" => STIFF,
         _ => configuration.shape,
     };
     let parameters = ClassificationParameters {
@@ -51,6 +51,7 @@ pub(super) fn run(
         },
         inducing: configuration.inducing,
         steps: configuration.steps,
+        rate: 0.03,
         seed: cell.seed,
         ..ClassificationParameters::default()
     };

@@ -44,6 +44,9 @@ pub static STUDY: Study = Study {
     run,
 };
 
+/// Shape and scale of priors that leave nothing to be drawn.
+const STIFF: f64 = 1e9;
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Configuration {
@@ -82,7 +85,7 @@ fn configuration(scale: Scale) -> Value {
         networks: 1000,
         images: 1000,
         inducing: 100,
-        steps: 1000,
+        steps: 1500,
     };
     json!(match scale {
         Scale::Smoke => Configuration {
@@ -181,7 +184,7 @@ impl Configuration {
             prior: match arm {
                 "gaussian" | "linear" => Prior::Fixed,
                 "burr" => Prior::BurrXii { c: 2.0, k: 1.0 },
-                "student-t-stiff" => t(1e6),
+                "student-t-stiff" => t(STIFF),
                 _ => t(self.shape),
             },
             initial: if wrong {
@@ -212,16 +215,13 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     if DIGITS.contains(&setting) {
         return classes::run(cell, &configuration, context);
     }
-    let repeats =
-        if setting.starts_with("few-") || WRONG_SCALE.contains(&setting) { configuration.repeats } else { 1 };
-    let mut totals = [0.0; 4];
+    let repeats = if MANY.contains(&setting) { 1 } else { configuration.repeats };
     for repeat in 0..repeats {
         let split = split(cell, &configuration, repeat, context)?;
         let quality = regression(cell, &configuration, &split)?;
-        totals.iter_mut().zip(quality).for_each(|(total, value)| *total += value / repeats as f64);
-    }
-    for (metric, value) in ["nll", "rmse", "coverage", "degrees"].into_iter().zip(totals) {
-        context.observe(metric, value);
+        for (metric, value) in ["nll", "rmse", "coverage", "degrees"].into_iter().zip(quality) {
+            context.observe_item(metric, &format!("draw {repeat}"), value);
+        }
     }
     Ok(())
 }
@@ -236,7 +236,7 @@ fn split(
     let setting = cell.setting.as_str();
     if NOISE.contains(&setting) {
         let split = Split::generated(setting == "t-noise", &mut stream);
-        context.record_data(setting, &split.bytes(), true);
+        context.record_data(&format!("{setting} {repeat}"), &split.bytes(), true);
         return Ok(split);
     }
     let table = match set_of(setting) {
