@@ -149,6 +149,22 @@ const MORE_THAN_HALF: Statistic = Statistic::ExactBinomial { at_least: 0.005 };
 
 const GAP: Effect = Effect::Above { metric: "gap", bound: 0.0 };
 
+/// What claims about images have in common.
+const IMAGES: Claim = Claim {
+    source: "Section 5.3: classification of corrupted images; here 8 x 8 digits in place of MNIST",
+    subject: "student-t-classes",
+    margin: 0.02,
+    settings: DIGITS,
+    precondition: Some(Precondition {
+        sentence: "the Student-t classifier is right on at least 90 % of clean images",
+        arm: "student-t-classes",
+        effect: Effect::Above { metric: "accuracy", bound: 0.0 },
+        at_least: 0.9,
+    }),
+    control: "student-t-classes-stiff",
+    ..BASE
+};
+
 pub(super) const CLAIMS: &[Claim] = &[
     Claim {
         id: "few-rows",
@@ -255,18 +271,16 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "corrupted-images",
-        sentence: "Trained on clean images, the Student-t classifier has a lower NLL on corrupted ones than the Gaussian one",
-        source: "Section 5.3: classification of corrupted images; here 8 x 8 digits in place of MNIST",
-        subject: "student-t-classes",
+        sentence: "Trained on clean images, the Student-t classifier has an NLL on corrupted ones lower by 0.02 nats than the Gaussian one",
         effect: Effect::Improvement { metric: "nll_corrupted", over: "gaussian-classes" },
-        settings: DIGITS,
-        precondition: Some(Precondition {
-            sentence: "the Student-t classifier is right on at least 90 % of clean images",
-            arm: "student-t-classes",
-            effect: Effect::Above { metric: "accuracy", bound: 0.0 },
-            at_least: 0.9,
-        }),
-        control: "student-t-classes-stiff",
-        ..BASE
+        ..IMAGES
+    },
+    Claim {
+        id: "clean-images",
+        sentence: "At equal deviations and budget, the Student-t classifier has an NLL on clean images lower by 0.02 nats than the Gaussian \
+                   one",
+        source: "ours: published figures of clean images are about equal",
+        effect: Effect::Improvement { metric: "nll", over: "gaussian-classes" },
+        ..IMAGES
     },
 ];
