@@ -198,6 +198,14 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
         .column_position(&arguments.target)
         .map_err(|error| Failure::input(format!("--target: {error}")).maybe_hint(error.hint()))?;
     let inputs: Vec<usize> = (0..data.columns.len()).filter(|column| *column != target).collect();
+    if inputs.is_empty() {
+        return Err(Failure::input(format!(
+            "{} has no column but the target {:?}",
+            arguments.data.display(),
+            data.columns[target]
+        ))
+        .hint("give a table with columns to predict it from"));
+    }
     // The method counts inputs, and the target after them.
     let mut names: Vec<String> = inputs.iter().map(|&column| data.columns[column].clone()).collect();
     names.push(data.columns[target].clone());

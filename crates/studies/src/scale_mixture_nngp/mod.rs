@@ -224,10 +224,12 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     if DIGITS.contains(&setting) {
         return classes::run(cell, &configuration, context);
     }
-    let repeats = match () {
-        () if MANY.contains(&setting) => 1,
-        () if NOISE.contains(&setting) => configuration.generated,
-        () => configuration.repeats,
+    let repeats = if MANY.contains(&setting) {
+        1
+    } else if NOISE.contains(&setting) {
+        configuration.generated
+    } else {
+        configuration.repeats
     };
     for repeat in 0..repeats {
         let split = split(cell, &configuration, repeat, context)?;
