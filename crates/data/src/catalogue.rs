@@ -114,7 +114,59 @@ pub const CATALOGUE: &[PublicSet] = &[
             bytes: 879_712,
         }],
     ),
+    uci_set(
+        "uci-concrete",
+        "Compressive strength of concrete: 1,030 mixtures, 8 inputs; the last column is the target, all columns centred",
+        &[PublicFile {
+            path: "uci/concrete/data.csv.gz",
+            origin: "https://raw.githubusercontent.com/treforevans/uci_datasets/f0737523712fe66a1640e4b980b927e8490b58eb/uci_datasets/concrete/data.csv.gz",
+            sha256: "f7210967a49a2adbf6d19ac3dd853f820941ff37351562cd1a48e8521af3d80b",
+            bytes: 12_153,
+        }],
+    ),
+    uci_set(
+        "uci-energy",
+        "Heating load of buildings: 768 simulations, 8 inputs; the last column is the target, all columns centred",
+        &[PublicFile {
+            path: "uci/energy/data.csv.gz",
+            origin: "https://raw.githubusercontent.com/treforevans/uci_datasets/f0737523712fe66a1640e4b980b927e8490b58eb/uci_datasets/energy/data.csv.gz",
+            sha256: "2f7b51540e7300945f03a8fdcc2683ec941b21b1952bc08e8f9b37ebe833c6db",
+            bytes: 5_595,
+        }],
+    ),
+    uci_set(
+        "uci-wine",
+        "Quality of red wine: 1,599 wines, 11 inputs; the last column is the target, all columns centred",
+        &[PublicFile {
+            path: "uci/wine/data.csv.gz",
+            origin: "https://raw.githubusercontent.com/treforevans/uci_datasets/f0737523712fe66a1640e4b980b927e8490b58eb/uci_datasets/wine/data.csv.gz",
+            sha256: "573b29b56f82ee37960b87e0125cdc4da684611eb98536f8228ba12ed16fddf4",
+            bytes: 35_578,
+        }],
+    ),
+    uci_set(
+        "uci-yacht",
+        "Resistance of yachts: 308 experiments, 6 inputs; the last column is the target, all columns centred",
+        &[PublicFile {
+            path: "uci/yacht/data.csv.gz",
+            origin: "https://raw.githubusercontent.com/treforevans/uci_datasets/f0737523712fe66a1640e4b980b927e8490b58eb/uci_datasets/yacht/data.csv.gz",
+            sha256: "dc2871f60f28086c6b12738fc053647f13b29d770013baaf6d3f5806e219b3cb",
+            bytes: 2_457,
+        }],
+    ),
 ];
+
+/// A regression set of the UCI repository, as a public collection of them has it.
+const fn uci_set(name: &'static str, title: &'static str, files: &'static [PublicFile]) -> PublicSet {
+    PublicSet {
+        name,
+        title,
+        files,
+        licence: "MIT",
+        citation: "M. Kelly, R. Longjohn, K. Nottingham: The UCI Machine Learning Repository, archive.ics.uci.edu",
+        used_by: &["scale-mixture-nngp"],
+    }
+}
 
 /// A set of the LIBSVM collection, as the authors of EF21 publish it with their experiments.
 const fn libsvm_set(name: &'static str, title: &'static str, files: &'static [PublicFile]) -> PublicSet {

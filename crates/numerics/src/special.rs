@@ -61,6 +61,18 @@ pub fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
     })
 }
 
+/// The probability of a value up to `x` under the beta distribution with shapes `a` and `b`, which also gives those of Student's t
+/// (`P(|T| ≤ t)` at `t² / (v + t²)` with shapes 1/2 and v/2) and of Fisher's F.
+///
+/// NaN unless `0 ≤ x ≤ 1` and both shapes are positive and finite.
+pub fn beta_probability(x: f64, a: f64, b: f64) -> f64 {
+    let shapes = a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite();
+    if !(0.0..=1.0).contains(&x) || !shapes {
+        return f64::NAN;
+    }
+    regularized_beta(a, b, x, 1.0 - x)
+}
+
 /// The regularised incomplete beta function `I_x(a, b)`; `y` is `1 − x`, passed so that it can be exact near 1.
 fn regularized_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x <= 0.0 {
@@ -187,4 +199,20 @@ fn invert(
         x = next;
     }
     x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_closed_forms_and_inverses_of_quantiles() {
+        // Shapes 1 and b: 1 − (1 − x)^b.
+        assert!((beta_probability(0.3, 1.0, 4.0) - (1.0 - 0.7_f64.powi(4))).abs() < 1e-15);
+        for probability in [0.01, 0.5, 0.999] {
+            let x = beta_quantile(probability, 2.5, 7.0);
+            assert!((beta_probability(x, 2.5, 7.0) - probability).abs() < 1e-12);
+        }
+        assert!(beta_probability(1.1, 1.0, 1.0).is_nan() && beta_probability(0.5, 0.0, 1.0).is_nan());
+    }
 }

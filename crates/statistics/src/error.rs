@@ -271,6 +271,51 @@ pub enum Error {
         /// What is wrong.
         problem: &'static str,
     },
+    /// A kernel matrix that is not positive definite.
+    #[error(
+        "the kernel matrix is not positive definite at row {row}, even with {jitter:.1e} of its diagonal added; raise the noise, \
+         or drop rows that repeat others"
+    )]
+    NotPositiveDefinite {
+        /// Row, from 0, of the standardised table.
+        row: usize,
+        /// Largest share of the mean diagonal that was added.
+        jitter: f64,
+    },
+    /// More rows than exact inference takes.
+    #[error(
+        "exact inference on {rows} rows takes {} MiB for its matrices, and at most {limit} rows are taken; give a number of inducing \
+         points (inducing), fewer rows, or a larger limit (exact_rows)",
+        bytes >> 20
+    )]
+    TooManyRows {
+        /// Rows found.
+        rows: usize,
+        /// Most rows taken.
+        limit: usize,
+        /// Bytes of the matrices.
+        bytes: usize,
+    },
+    /// A target without spread.
+    #[error(
+        "the target is the same value in all rows ({value}), so there is nothing to learn; give another column"
+    )]
+    ConstantTarget {
+        /// Its value.
+        value: f64,
+    },
+    /// A class label that is none.
+    #[error(
+        "row {row} has the label {value}, but labels are whole numbers from 0 to {most}; renumber the classes"
+    )]
+    Label {
+        /// Row, from 0.
+        row: usize,
+        /// The value found.
+        value: f64,
+        /// Largest label allowed.
+        most: usize,
+    },
     /// The exact search on too many columns.
     #[error(
         "the exact search visits 2^{columns} sets; it takes at most {limit} columns; use the local search"

@@ -16,6 +16,8 @@ pub mod locality;
 pub mod nn;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
+#[cfg(feature = "statistics")]
+pub mod scale_mixture_nngp;
 #[cfg(feature = "optimize")]
 pub mod schedule_refinement;
 #[cfg(feature = "language")]

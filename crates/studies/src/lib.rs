@@ -19,6 +19,8 @@ pub mod exact_permutations;
 pub mod locality;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
+#[cfg(feature = "statistics")]
+pub mod scale_mixture_nngp;
 #[cfg(feature = "optimize")]
 pub mod schedule_refinement;
 #[cfg(feature = "language")]
@@ -80,6 +82,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_statistics::causal_minimax::CARD,
         study: &causal_minimax::STUDY,
         bench: &bench::causal_minimax::BENCH,
+    },
+    #[cfg(feature = "statistics")]
+    Method {
+        card: &backstitch_statistics::scale_mixture_nngp::CARD,
+        study: &scale_mixture_nngp::STUDY,
+        bench: &bench::scale_mixture_nngp::BENCH,
     },
     #[cfg(feature = "statistics")]
     Method {

@@ -18,6 +18,8 @@ mod locality;
 mod output;
 #[cfg(feature = "language")]
 mod reversal_curse;
+#[cfg(feature = "statistics")]
+mod scale_mixture_nngp;
 #[cfg(feature = "optimize")]
 mod schedule_refinement;
 #[cfg(feature = "language")]
@@ -58,6 +60,9 @@ pub(crate) enum Method {
     #[command(about = backstitch_statistics::causal_minimax::CARD.summary)]
     CausalMinimax(causal_minimax::CausalMinimax),
     #[cfg(feature = "statistics")]
+    #[command(about = backstitch_statistics::scale_mixture_nngp::CARD.summary)]
+    ScaleMixtureNngp(scale_mixture_nngp::ScaleMixtureNngpArguments),
+    #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
     ContinualDp(continual_dp::ContinualDp),
     #[cfg(feature = "networks")]
@@ -83,6 +88,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]
         Method::CausalMinimax(minimax) => causal_minimax::execute(&minimax, common),
+        #[cfg(feature = "statistics")]
+        Method::ScaleMixtureNngp(arguments) => scale_mixture_nngp::execute(&arguments, common),
         #[cfg(feature = "statistics")]
         Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
         #[cfg(feature = "networks")]

@@ -3,11 +3,11 @@
 use backstitch_numerics::{Matrix, Stream};
 
 use super::graph::Graph;
-use super::minimise::minimise;
 use super::network::Network;
 use super::parameters::Parameters;
 use super::roles::Roles;
 use super::set::Set;
+use crate::minimise::minimise;
 
 /// The structural equation of a stable column, or of the target, below a mutable one.
 #[derive(Clone, Debug)]

@@ -109,7 +109,6 @@ mod discover;
 mod exact;
 mod gml;
 mod graph;
-mod minimise;
 mod model;
 mod network;
 mod parameters;

@@ -2,10 +2,10 @@
 
 use backstitch_numerics::{Matrix, Stream};
 
-use super::minimise::minimise;
 use super::network::Network;
 use super::parameters::{Form, Parameters};
 use super::solve::solve;
+use crate::minimise::minimise;
 
 /// Fits `target` by the columns `inputs` of a standardised table: squared error by half its mean, plus the penalty.
 pub(crate) fn fit(
