@@ -168,7 +168,7 @@ pub const SHELF: &[Entry] = &[
     entry("bt2", "BT^2: Backward-compatible Training with Basis Transformation", "2211.03989", 2022, Family::Continual, State::Planned),
     entry("topo", "Optimizing NOTEARS Objectives via Topological Swaps", "2305.17277", 2023, Family::Statistics, State::Preview),
     entry("causal-minimax", "Which Invariance Should We Transfer? A Causal Minimax Learning Approach", "2107.01876", 2021, Family::Statistics, State::Preview),
-    entry("scale-mixture-nngp", "Scale Mixtures of Neural Network Gaussian Processes", "2107.01408", 2021, Family::Statistics, State::Planned),
+    entry("scale-mixture-nngp", "Scale Mixtures of Neural Network Gaussian Processes", "2107.01408", 2021, Family::Statistics, State::Preview),
     entry("continual-dp", "The Price of Differential Privacy under Continual Observation", "2112.00828", 2021, Family::Statistics, State::Preview),
     entry("weight-matching", "Analysis of Linear Mode Connectivity via Permutation-Based Weight Matching: With Insights into Other Permutation Search Methods", "2402.04051", 2024, Family::Networks, State::Planned),
     entry("lipschitz", "Efficiently Computing Local Lipschitz Constants of Neural Networks via Bound Propagation", "2210.07394", 2022, Family::Networks, State::Planned),

@@ -110,6 +110,7 @@ mod pixels;
 mod prior;
 mod recursion;
 mod regression;
+mod variational;
 
 pub use card::CARD;
 pub use classification::{ClassScale, ClassificationParameters, Classifier};
