@@ -11,6 +11,8 @@ use crate::Error;
 
 /// Points from which the error bound is measured.
 const PROBES: usize = 4;
+/// How often σ is halved.
+const HALVINGS: usize = 3;
 /// Under an error bound the gradient moves half as much when σ is halved again. From this share on it does not settle.
 const SETTLES: f64 = 0.75;
 /// Distances below this share of the first one are rounding.
@@ -32,7 +34,8 @@ pub struct Certificate {
     pub residual: f64,
     /// `2‖∇ψ_(σ/2) − ∇ψ_σ‖`: about the distance of `∇ψ_σ` from the gradient of the bilevel problem, where that is of order σ.
     pub bias: f64,
-    /// `‖∇ψ_(σ/4) − ∇ψ_(σ/2)‖/‖∇ψ_(σ/2) − ∇ψ_σ‖`: 1/2 where the bias is of order σ. Nothing where the gradient does not move at all.
+    /// How much more the gradient moves when σ is halved once more, `‖∇ψ_(σ/4) − ∇ψ_(σ/2)‖/‖∇ψ_(σ/2) − ∇ψ_σ‖` or the same from σ/2 on,
+    /// whichever is larger: 1/2 where the bias is of order σ. Nothing where the gradient does not move at all.
     pub halving: Option<f64>,
     /// The empirical constant of the error bound: the least ratio of a residual of g to the distance from its minimiser, over points
     /// near y and at x and next to it. From above: a worse point may have been missed. Nothing where no point moved.
@@ -73,15 +76,24 @@ pub(super) fn certificate<P: Bilevel + ?Sized>(
     effort: Effort,
     seed: u64,
 ) -> Certificate {
-    let at = |sigma: f64, start: &[f64]| solved(problem, sets, x, start, sigma, effort);
-    let whole = at(sigma, start);
-    let half = at(0.5 * sigma, &whole.y);
-    let quarter = at(0.25 * sigma, &half.y);
-    let moved = distance(&half.gradient, &whole.gradient);
+    let mut levels = vec![solved(problem, sets, x, start, sigma, effort)];
+    for _ in 0..HALVINGS {
+        let last = &levels[levels.len() - 1];
+        let next = solved(problem, sets, x, &last.y, 0.5 * last.sigma, effort);
+        levels.push(next);
+    }
+    let moves: Vec<f64> =
+        levels.windows(2).map(|pair| distance(&pair[0].gradient, &pair[1].gradient)).collect();
+    let worst = levels.iter().map(|level| level.residual / level.sigma).fold(0.0, f64::max);
+    let whole = levels.swap_remove(0);
     // What the residuals leave open is no movement.
-    let noise = 4.0 * whole.residual.max(half.residual) / sigma + 1e-9 * norm(&whole.gradient);
-    let halving = (moved > noise).then(|| distance(&quarter.gradient, &half.gradient) / moved);
-    let mut calls = [&whole, &half, &quarter].iter().fold(Calls::default(), |sum, part| sum + part.calls);
+    let noise = 4.0 * worst + 1e-9 * norm(&whole.gradient);
+    let halving = moves
+        .windows(2)
+        .filter(|pair| pair[0] > noise || pair[1] > noise)
+        .map(|pair| pair[1] / pair[0].max(noise))
+        .reduce(f64::max);
+    let mut calls = levels.iter().fold(whole.calls, |sum, level| sum + level.calls);
     let (error_bound, more) = error_bound(problem, sets, x, &whole, effort, seed);
     calls = calls + more;
     let penalty_curvature = sigma * problem.upper_smoothness();
@@ -92,7 +104,7 @@ pub(super) fn certificate<P: Bilevel + ?Sized>(
         value: whole.value,
         gap: whole.gap,
         residual: whole.residual,
-        bias: 2.0 * moved,
+        bias: 2.0 * moves[0],
         halving,
         error_bound,
         penalty_curvature,

@@ -82,7 +82,11 @@ impl Bilevel for DataCleaning<'_> {
         }
         if let Some(slope) = slopes.y {
             let share = 1.0 / count(samples, self.validation.rows()) as f64;
-            self.validation.pass(y, samples, Wanted { weight: |_| share, gradient: Some(slope), losses: None });
+            self.validation.pass(
+                y,
+                samples,
+                Wanted { weight: |_| share, gradient: Some(slope), losses: None },
+            );
         }
     }
 

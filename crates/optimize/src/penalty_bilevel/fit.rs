@@ -140,10 +140,14 @@ pub(super) fn run<P: Bilevel + ?Sized>(
     let (mut x, mut y) = (x.to_vec(), y.to_vec());
     sets.upper.project(&mut x);
     sets.lower.project(&mut y);
-    let factors: &[(f64, f64)] =
-        if parameters.extrapolate { &[(1.0, -1.0), (0.5, 2.0), (0.0, 0.0)] } else { &[(1.0, 1.0), (0.0, 0.0)] };
+    let factors: &[(f64, f64)] = if parameters.extrapolate {
+        &[(1.0, -1.0), (0.5, 2.0), (0.0, 0.0)]
+    } else {
+        &[(1.0, 1.0), (0.0, 0.0)]
+    };
     // z begins where y does: from two basins of g the difference of their gradients would be large and wrong.
-    let followers = factors.iter().map(|&(factor, weight)| Follower::new(factor, weight, &y, x.len())).collect();
+    let followers =
+        factors.iter().map(|&(factor, weight)| Follower::new(factor, weight, &y, x.len())).collect();
     let run = Run {
         parameters,
         problem: Counted::new(problem),
@@ -236,9 +240,19 @@ impl<P: Bilevel + ?Sized> Run<'_, P> {
             if let Some(batch) = parameters.batch {
                 for _ in 0..parameters.lower_steps {
                     let drawn = Drawn::new(&mut self.stream, self.problem.problem, batch);
-                    self.problem.lower(&self.x, &follower.point, drawn.lower(), Slopes::in_y(&mut follower.of_g.y));
+                    self.problem.lower(
+                        &self.x,
+                        &follower.point,
+                        drawn.lower(),
+                        Slopes::in_y(&mut follower.of_g.y),
+                    );
                     if own > 0.0 {
-                        self.problem.upper(&self.x, &follower.point, drawn.upper(), Slopes::in_y(&mut follower.of_f.y));
+                        self.problem.upper(
+                            &self.x,
+                            &follower.point,
+                            drawn.upper(),
+                            Slopes::in_y(&mut follower.of_f.y),
+                        );
                     }
                     follower.descend(own, step, radius, self.sets.lower);
                 }
@@ -260,7 +274,8 @@ impl<P: Bilevel + ?Sized> Run<'_, P> {
 
     /// `Σ weight (∇_x f + (∇_x g(y) − ∇_x g(z))/σ)` on whole gradients or on one batch.
     fn direction_of_x(&mut self, sigma: f64, direction: &mut [f64]) {
-        let Some(batch) = self.parameters.batch.map(|batch| self.parameters.upper_batch.unwrap_or(batch)) else {
+        let Some(batch) = self.parameters.batch.map(|batch| self.parameters.upper_batch.unwrap_or(batch))
+        else {
             self.whole_direction(sigma, direction);
             return;
         };
@@ -268,7 +283,12 @@ impl<P: Bilevel + ?Sized> Run<'_, P> {
         for follower in &mut self.followers {
             self.problem.lower(&self.x, &follower.point, drawn.lower(), Slopes::in_x(&mut follower.of_g.x));
             if follower.factor > 0.0 {
-                self.problem.upper(&self.x, &follower.point, drawn.upper(), Slopes::in_x(&mut follower.of_f.x));
+                self.problem.upper(
+                    &self.x,
+                    &follower.point,
+                    drawn.upper(),
+                    Slopes::in_x(&mut follower.of_f.x),
+                );
             }
         }
         self.add_up(sigma, direction);
@@ -373,7 +393,9 @@ impl Follower {
             self.point = moved;
             return;
         };
-        for (((point, slope), centre), moved) in self.point.iter().zip(&slope).zip(&self.centre).zip(&mut moved) {
+        for (((point, slope), centre), moved) in
+            self.point.iter().zip(&slope).zip(&self.centre).zip(&mut moved)
+        {
             *moved = point - step * (slope + (point - centre) / radius);
         }
         set.project(&mut moved);

@@ -70,7 +70,11 @@ pub fn penalty_gradient<P: Bilevel + ?Sized>(
     sets.check(problem, x, start)?;
     check_sigma("sigma", sigma)?;
     let found = solved(problem, sets, x, start, sigma, effort);
-    if found.residual <= sigma { Ok(found) } else { Err(Error::LowerResidual { residual: found.residual, sigma }) }
+    if found.residual <= sigma {
+        Ok(found)
+    } else {
+        Err(Error::LowerResidual { residual: found.residual, sigma })
+    }
 }
 
 /// The same, however large the residual is.

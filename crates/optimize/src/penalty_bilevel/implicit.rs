@@ -53,7 +53,9 @@ pub fn hypergradient<P: Bilevel + ?Sized>(
         }
         Inversion::PseudoInverse { tolerance } => {
             let hessian = symmetric(&hessian(problem, x, y));
-            let values = hessian.self_adjoint_eigen(faer::Side::Lower).map_err(|_| Error::Overflow { iteration: 0 })?;
+            let values = hessian
+                .self_adjoint_eigen(faer::Side::Lower)
+                .map_err(|_| Error::Overflow { iteration: 0 })?;
             let (vectors, values) = (values.U(), values.S().column_vector());
             let largest = (0..q).map(|place| values[place].abs()).fold(0.0, f64::max);
             let mut solution = vec![0.0; q];
@@ -66,14 +68,21 @@ pub fn hypergradient<P: Bilevel + ?Sized>(
             solution
         }
         Inversion::Elimination => {
-            let solved = symmetric(&hessian(problem, x, y)).partial_piv_lu().solve(Mat::from_fn(q, 1, |row, _| right[row]));
+            let solved =
+                symmetric(&hessian(problem, x, y))
+                    .partial_piv_lu()
+                    .solve(Mat::from_fn(q, 1, |row, _| right[row]));
             (0..q).map(|row| solved[(row, 0)]).collect()
         }
     };
     let mut cross = vec![0.0; p];
     problem.lower_hessian_product(x, y, &solution, Slopes::in_x(&mut cross));
     add(&mut gradient, -1.0, &cross);
-    if gradient.iter().all(|value| value.is_finite()) { Ok(gradient) } else { Err(Error::Overflow { iteration: 0 }) }
+    if gradient.iter().all(|value| value.is_finite()) {
+        Ok(gradient)
+    } else {
+        Err(Error::Overflow { iteration: 0 })
+    }
 }
 
 /// H_yy, a column per product.

@@ -28,7 +28,13 @@ pub(super) struct Level<'a> {
 
 impl Level<'_> {
     /// Writes the gradient in y. `room` is of the length of y.
-    fn gradient<P: Bilevel + ?Sized>(&self, problem: &mut Counted<'_, P>, y: &[f64], slope: &mut [f64], room: &mut [f64]) {
+    fn gradient<P: Bilevel + ?Sized>(
+        &self,
+        problem: &mut Counted<'_, P>,
+        y: &[f64],
+        slope: &mut [f64],
+        room: &mut [f64],
+    ) {
         problem.lower(self.x, y, Samples::All, Slopes::in_y(slope));
         if self.sigma > 0.0 {
             problem.upper(self.x, y, Samples::All, Slopes::in_y(room));
@@ -62,9 +68,14 @@ impl Level<'_> {
             residual = distance(&from, &next) / self.step;
             visit(&from, residual);
             if effort.accelerated {
-                let uphill: f64 =
-                    from.iter().zip(&next).zip(&*point).map(|((from, next), last)| (from - next) * (next - last)).sum();
-                let grown = if uphill > 0.0 { 1.0 } else { 0.5 * (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) };
+                let uphill: f64 = from
+                    .iter()
+                    .zip(&next)
+                    .zip(&*point)
+                    .map(|((from, next), last)| (from - next) * (next - last))
+                    .sum();
+                let grown =
+                    if uphill > 0.0 { 1.0 } else { 0.5 * (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) };
                 let share = if uphill > 0.0 { 0.0 } else { (momentum - 1.0) / grown };
                 momentum = grown;
                 for ((from, next), last) in from.iter_mut().zip(&next).zip(&*point) {

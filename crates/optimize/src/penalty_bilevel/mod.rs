@@ -168,6 +168,14 @@ impl PenaltyBilevel {
         effort: Effort,
     ) -> Result<Certificate, Error> {
         sets.check(problem, x, y)?;
-        Ok(certificate::certificate(problem, sets, x, y, self.parameters.sigma.last(), effort, self.parameters.seed))
+        Ok(certificate::certificate(
+            problem,
+            sets,
+            x,
+            y,
+            self.parameters.sigma.last(),
+            effort,
+            self.parameters.seed,
+        ))
     }
 }

@@ -35,7 +35,13 @@ impl FlatLeastSquares {
     ///
     /// # Errors
     /// [`Error::Length`] if shapes do not fit; [`Error::Parameter`] if M is not positive definite or something is not finite.
-    pub fn new(a: Matrix, b: Matrix, metric: Matrix, centre: Vec<f64>, anchor: Vec<f64>) -> Result<Self, Error> {
+    pub fn new(
+        a: Matrix,
+        b: Matrix,
+        metric: Matrix,
+        centre: Vec<f64>,
+        anchor: Vec<f64>,
+    ) -> Result<Self, Error> {
         let (rows, p, q) = (b.rows(), a.columns(), b.columns());
         for (what, found, expected) in [
             ("the columns of A", a.rows(), rows),
@@ -48,14 +54,19 @@ impl FlatLeastSquares {
                 return Err(Error::Length { what: what.into(), found, expected });
             }
         }
-        let refused = |value: &str| Error::parameter("problem", value, "finite, with M positive definite", "check M");
-        let numbers = a.values().iter().chain(b.values()).chain(metric.values()).chain(&centre).chain(&anchor);
+        let refused =
+            |value: &str| Error::parameter("problem", value, "finite, with M positive definite", "check M");
+        let numbers =
+            a.values().iter().chain(b.values()).chain(metric.values()).chain(&centre).chain(&anchor);
         if numbers.into_iter().any(|value| !value.is_finite()) {
             return Err(refused("not finite"));
         }
-        let dense = |matrix: &Matrix| Mat::from_fn(matrix.rows(), matrix.columns(), |row, column| matrix[(row, column)]);
+        let dense = |matrix: &Matrix| {
+            Mat::from_fn(matrix.rows(), matrix.columns(), |row, column| matrix[(row, column)])
+        };
         let (of_a, of_b, of_m) = (dense(&a), dense(&b), dense(&metric));
-        let values = of_m.self_adjoint_eigenvalues(faer::Side::Lower).map_err(|_| refused("not decomposed"))?;
+        let values =
+            of_m.self_adjoint_eigenvalues(faer::Side::Lower).map_err(|_| refused("not decomposed"))?;
         if !values.first().is_some_and(|least| *least > 0.0) {
             return Err(refused("M with an eigenvalue of 0 or less"));
         }
@@ -67,10 +78,12 @@ impl FlatLeastSquares {
         let steep = of_b.thin_svd().map_err(|_| refused("not decomposed"))?.pseudoinverse() * &of_a;
         // y = steep·x + null·t; the best t solves (nullᵀ M null) t = nullᵀ M (c − steep·x).
         let left = null.transpose() * &of_m;
-        let inner = (&left * &null).self_adjoint_eigen(faer::Side::Lower).map_err(|_| refused("not decomposed"))?;
+        let inner =
+            (&left * &null).self_adjoint_eigen(faer::Side::Lower).map_err(|_| refused("not decomposed"))?;
         let select = &null * inner.pseudoinverse() * &left;
         let map = &steep - &select * &steep;
-        let offset = (0..q).map(|row| (0..q).map(|column| select[(row, column)] * centre[column]).sum()).collect();
+        let offset =
+            (0..q).map(|row| (0..q).map(|column| select[(row, column)] * centre[column]).sum()).collect();
         Ok(Self {
             map: Matrix::from_fn(q, p, |row, column| map[(row, column)]),
             smoothness: (values[q - 1], largest),
@@ -106,7 +119,9 @@ impl FlatLeastSquares {
         let a = Matrix::from_fn(rank + 1, p, |row, column| 0.5 * a[(row, column)]);
         let turn = orthogonal(&normal(q, q));
         let metric = Matrix::from_fn(q, q, |row, column| {
-            (0..q).map(|k| turn[(row, k)] * (0.25 + 0.75 * k as f64 / (q - 1) as f64) * turn[(column, k)]).sum()
+            (0..q)
+                .map(|k| turn[(row, k)] * (0.25 + 0.75 * k as f64 / (q - 1) as f64) * turn[(column, k)])
+                .sum()
         });
         let centre = normal(1, q).values().to_vec();
         let anchor = normal(1, p).values().to_vec();
@@ -176,7 +191,8 @@ impl Bilevel for FlatLeastSquares {
 
     fn upper_value(&self, x: &[f64], y: &[f64]) -> f64 {
         let away: Vec<f64> = y.iter().zip(&self.centre).map(|(y, c)| y - c).collect();
-        let of_y: f64 = away.iter().enumerate().map(|(row, away_row)| away_row * dot(self.metric.row(row), &away)).sum();
+        let of_y: f64 =
+            away.iter().enumerate().map(|(row, away_row)| away_row * dot(self.metric.row(row), &away)).sum();
         let of_x: f64 = x.iter().zip(&self.anchor).map(|(x, a)| (x - a) * (x - a)).sum();
         0.5 * (of_y + of_x)
     }

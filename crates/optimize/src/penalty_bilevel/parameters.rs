@@ -215,19 +215,39 @@ impl Parameters {
         }
         if let Estimate::Storm { share } = self.estimate {
             if !(share > 0.0 && share <= 1.0) {
-                return Err(Error::parameter("the share of STORM", share, "above 0 and at most 1", "use 0.1"));
+                return Err(Error::parameter(
+                    "the share of STORM",
+                    share,
+                    "above 0 and at most 1",
+                    "use 0.1",
+                ));
             }
             if self.interleaving == Loop::Double || self.batch.is_none() {
                 let way_out = "take the single loop and give a batch, or estimate by batches";
-                return Err(Error::parameter("estimate", "storm", "batch unless the single loop draws batches", way_out));
+                return Err(Error::parameter(
+                    "estimate",
+                    "storm",
+                    "batch unless the single loop draws batches",
+                    way_out,
+                ));
             }
         }
         if self.accelerated && (self.interleaving == Loop::Single || self.batch.is_some()) {
             let way_out = "take the double loop without a batch";
-            return Err(Error::parameter("accelerated", true, "false with batches or the single loop", way_out));
+            return Err(Error::parameter(
+                "accelerated",
+                true,
+                "false with batches or the single loop",
+                way_out,
+            ));
         }
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
-            return Err(Error::parameter("tolerance", self.tolerance, "a finite number from 0 up", "use 0 for never"));
+            return Err(Error::parameter(
+                "tolerance",
+                self.tolerance,
+                "a finite number from 0 up",
+                "use 0 for never",
+            ));
         }
         if self.measure_every == 0 {
             return Err(Error::parameter("measure_every", 0, "1 or more iterations", "use 10"));

@@ -159,14 +159,17 @@ impl Affine {
     /// solves the equations.
     pub fn new(equations: Matrix, right: Vec<f64>) -> Result<Self, Error> {
         fits("the right side of the equations", right.len(), equations.rows())?;
-        let dense = Mat::from_fn(equations.rows(), equations.columns(), |row, column| equations[(row, column)]);
-        let unusable =
-            |value: &str| Error::parameter("equations", value, "finite and solvable", "check the rows and right sides");
+        let dense =
+            Mat::from_fn(equations.rows(), equations.columns(), |row, column| equations[(row, column)]);
+        let unusable = |value: &str| {
+            Error::parameter("equations", value, "finite and solvable", "check the rows and right sides")
+        };
         if equations.values().iter().chain(&right).any(|value| !value.is_finite()) {
             return Err(unusable("not finite"));
         }
         let inverse = dense.thin_svd().map_err(|_| unusable("not decomposed"))?.pseudoinverse();
-        let inverse = Matrix::from_fn(equations.rows(), equations.columns(), |row, column| inverse[(column, row)]);
+        let inverse =
+            Matrix::from_fn(equations.rows(), equations.columns(), |row, column| inverse[(column, row)]);
         let set = Self { equations, right, inverse };
         let mut point = vec![0.0; set.equations.columns()];
         set.project(&mut point);

@@ -42,7 +42,11 @@ pub(super) struct Wanted<'a, W> {
 }
 
 impl<'a> SoftmaxRows<'a> {
-    pub(super) fn new(features: &'a SparseMatrix, labels: &'a [usize], classes: usize) -> Result<Self, Error> {
+    pub(super) fn new(
+        features: &'a SparseMatrix,
+        labels: &'a [usize],
+        classes: usize,
+    ) -> Result<Self, Error> {
         if features.rows() == 0 {
             return Err(Error::NoRows);
         }
@@ -88,7 +92,12 @@ impl<'a> SoftmaxRows<'a> {
     }
 
     /// The sum of weighted losses is not formed; see [`Wanted`].
-    pub(super) fn pass(&self, point: &[f64], samples: Samples<'_>, wanted: Wanted<'_, impl Fn(usize) -> f64 + Sync>) {
+    pub(super) fn pass(
+        &self,
+        point: &[f64],
+        samples: Samples<'_>,
+        wanted: Wanted<'_, impl Fn(usize) -> f64 + Sync>,
+    ) {
         match self.classes {
             ..=2 => self.padded::<2>(point, samples, wanted),
             ..=4 => self.padded::<4>(point, samples, wanted),
