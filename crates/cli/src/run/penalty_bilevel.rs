@@ -15,7 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use report::{Found, certified};
+use report::{Found, certified, solved};
 
 use super::output::write_all;
 use super::rows::{Reading, Rows, features_for, print_predictions};
@@ -77,7 +77,7 @@ struct Shared {
     /// The penalty parameter at the end; smaller ones are nearer to the bilevel problem, and slower
     #[arg(long, value_name = "NUMBER", default_value_t = 0.03, allow_negative_numbers = true)]
     sigma: f64,
-    /// The penalty parameter at the beginning, which falls with the cube root of the iteration [default: ten times --sigma]
+    /// The penalty parameter at the beginning, which falls with the cube root of the iteration [default: five times --sigma]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     first_sigma: Option<f64>,
     /// Steps of the penalties or row weights
@@ -202,7 +202,7 @@ struct Prepared {
 
 impl Shared {
     fn method(&self, seed: u64) -> Result<PenaltyBilevel, Failure> {
-        let first = self.first_sigma.unwrap_or(10.0 * self.sigma);
+        let first = self.first_sigma.unwrap_or(5.0 * self.sigma);
         PenaltyBilevel::new(Parameters {
             sigma: Sigma::Continuation { first, last: self.sigma },
             upper_step: UpperStep::Adam(self.step),
@@ -330,11 +330,13 @@ fn minimised(
 ) -> Result<(Fit, Certificate), Failure> {
     let sets = Sets { upper: bounds, lower: &Everything };
     let (x, y) = (vec![start; problem.upper_dimension()], vec![0.0; problem.lower_dimension()]);
-    let fit = method.fit(problem, sets, &x, &y).map_err(Failure::input)?;
+    let mut fit = method.fit(problem, sets, &x, &y).map_err(Failure::input)?;
     if fit.outcome == Outcome::Diverged {
         return Err(Failure::input("numbers grew beyond what is finite; nothing is written")
             .hint("give a shorter --step, or leave --no-scaling out"));
     }
+    // While x moved, the model followed it some steps behind.
+    fit.z = solved(problem, sets, &fit.x, &fit.z)?;
     let certificate = certified(method, problem, sets, &fit)?;
     if let Err(doubt) = certificate.check() {
         terminal::say(format_args!("warning: {doubt}"));
@@ -391,7 +393,7 @@ fn select(arguments: &SelectArguments, common: &Common) -> Result<i32, Failure> 
         model: prepared.model(task, &fit.z),
         fit: &fit,
         certificate: &certificate,
-        losses: report::losses(&problem, &fit, arguments.start.ln()),
+        losses: report::losses(&problem, &fit, arguments.start.ln())?,
         own,
     };
     let mut text = found.words()?;
@@ -438,7 +440,7 @@ fn clean(arguments: &CleanArguments, common: &Common) -> Result<i32, Failure> {
         model: prepared.model(Task::Softmax(labels), &fit.z),
         fit: &fit,
         certificate: &certificate,
-        losses: report::losses(&problem, &fit, 0.0),
+        losses: report::losses(&problem, &fit, 0.0)?,
         own: json!({"threshold": arguments.threshold, "suspicious": suspicious}),
     };
     let text = found.words()?

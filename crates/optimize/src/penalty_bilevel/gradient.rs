@@ -77,7 +77,26 @@ pub fn penalty_gradient<P: Bilevel + ?Sized>(
     }
 }
 
-/// The same, however large the residual is.
+/// A minimiser of `g(x, ·)`, sought from `start`, and its residual: the length of the last gradient mapping.
+///
+/// # Errors
+/// [`Error::Length`], [`Error::NotFinite`], [`Error::Parameter`].
+pub fn lower_minimiser<P: Bilevel + ?Sized>(
+    problem: &P,
+    sets: Sets<'_>,
+    x: &[f64],
+    start: &[f64],
+    effort: Effort,
+) -> Result<(Vec<f64>, f64), Error> {
+    sets.check(problem, x, start)?;
+    let mut point = start.to_vec();
+    sets.lower.project(&mut point);
+    let level = Level { x, sigma: 0.0, set: sets.lower, step: step_of(problem, x, 0.0), proximal: None };
+    let residual = level.solve(&mut Counted::new(problem), &mut point, effort, |_, _| ());
+    Ok((point, residual))
+}
+
+/// [`penalty_gradient`], however large the residual is.
 pub(super) fn solved<P: Bilevel + ?Sized>(
     problem: &P,
     sets: Sets<'_>,

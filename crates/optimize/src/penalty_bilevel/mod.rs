@@ -102,7 +102,7 @@ pub use card::CARD;
 pub use certificate::Certificate;
 pub use cleaning::{Classified, DataCleaning};
 pub use fit::{Fit, Measurement, Outcome};
-pub use gradient::{PenaltyGradient, Sets, penalty_gradient};
+pub use gradient::{PenaltyGradient, Sets, lower_minimiser, penalty_gradient};
 pub use implicit::{Inversion, hypergradient};
 pub use lower::Effort;
 pub use model_problems::{FlatLeastSquares, Jump};

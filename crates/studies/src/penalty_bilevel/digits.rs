@@ -5,7 +5,7 @@ use backstitch_data::embedded::DIGITS;
 use backstitch_numerics::{Matrix, SparseMatrix, Stream};
 use backstitch_optimize::penalty_bilevel::{
     Bilevel, Bounds, Classified, DataCleaning, Effort, Everything, Inversion, Parameters, PenaltyBilevel,
-    Sets, Sigma, UpperStep, hypergradient, penalty_gradient, with_ones,
+    Sets, Sigma, UpperStep, hypergradient, lower_minimiser, with_ones,
 };
 use serde::{Deserialize, Serialize};
 
@@ -202,9 +202,9 @@ impl Split {
 }
 
 const PLAIN: Effort = Effort { steps: 2_000, tolerance: 1e-5, accelerated: true };
-const IMPLICIT: Effort = Effort { steps: 20, tolerance: 1e-5, accelerated: true };
+const IMPLICIT: Effort = Effort { steps: 40, tolerance: 1e-5, accelerated: true };
 
-/// The minimiser of the lower level: the penalty method's z, sought with σ so small that y does not move.
+/// The minimiser of the lower level.
 fn lower_level(
     problem: &DataCleaning<'_>,
     x: &[f64],
@@ -212,5 +212,5 @@ fn lower_level(
     effort: Effort,
 ) -> Result<Vec<f64>, CellError> {
     let sets = Sets { upper: &Everything, lower: &Everything };
-    penalty_gradient(problem, sets, x, start, 1e-2, effort).map(|found| found.z).map_err(CellError::new)
+    lower_minimiser(problem, sets, x, start, effort).map(|found| found.0).map_err(CellError::new)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use backstitch_optimize::block_descent::Model;
 use backstitch_optimize::penalty_bilevel::{
-    Bilevel, Certificate, Effort, Everything, Fit, PenaltyBilevel, Sets, penalty_gradient,
+    Bilevel, Certificate, Effort, Everything, Fit, PenaltyBilevel, Sets, lower_minimiser,
 };
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::super::rows::{coefficients, quality};
 use super::{Prepared, Saved};
 use crate::failure::Failure;
 
-/// Steps for which a level is solved anew to certify it, and to know its loss at the start.
+/// Most steps for which a level is solved anew.
 const STEPS: usize = 5_000;
 
 /// What was found.
@@ -23,8 +23,8 @@ pub(super) struct Found<'a> {
     pub(super) model: Model,
     pub(super) fit: &'a Fit,
     pub(super) certificate: &'a Certificate,
-    /// The validation loss before and after; nothing where the first model could not be solved.
-    pub(super) losses: (Option<f64>, f64),
+    /// The validation loss before and after.
+    pub(super) losses: [f64; 2],
     /// What one of the two verbs adds to the summary.
     pub(super) own: Value,
 }
@@ -37,17 +37,27 @@ pub(super) fn certified(
     fit: &Fit,
 ) -> Result<Certificate, Failure> {
     let sigma = method.parameters().sigma.last();
-    let effort = Effort { steps: STEPS, tolerance: 1e-3 * sigma * sigma, accelerated: true };
+    let effort = Effort { steps: STEPS, tolerance: 1e-5 * sigma * sigma, accelerated: true };
     method.certificate(problem, sets, &fit.x, &fit.y, effort).map_err(Failure::input)
 }
 
+/// The model that x asks for.
+pub(super) fn solved(
+    problem: &dyn Bilevel,
+    sets: Sets<'_>,
+    x: &[f64],
+    start: &[f64],
+) -> Result<Vec<f64>, Failure> {
+    let effort = Effort { steps: STEPS, tolerance: 1e-8, accelerated: true };
+    lower_minimiser(problem, sets, x, start, effort).map(|found| found.0).map_err(Failure::input)
+}
+
 /// The validation loss of the model that x asks for, at the start and at the end.
-pub(super) fn losses(problem: &dyn Bilevel, fit: &Fit, start: f64) -> (Option<f64>, f64) {
+pub(super) fn losses(problem: &dyn Bilevel, fit: &Fit, start: f64) -> Result<[f64; 2], Failure> {
     let sets = Sets { upper: &Everything, lower: &Everything };
-    let effort = Effort { steps: STEPS, tolerance: 1e-5, accelerated: true };
     let first = vec![start; problem.upper_dimension()];
-    let before = penalty_gradient(problem, sets, &first, &vec![0.0; problem.lower_dimension()], 1e-3, effort);
-    (before.ok().map(|found| problem.upper_value(&first, &found.z)), problem.upper_value(&fit.x, &fit.z))
+    let model = solved(problem, sets, &first, &vec![0.0; problem.lower_dimension()])?;
+    Ok([problem.upper_value(&first, &model), problem.upper_value(&fit.x, &fit.z)])
 }
 
 impl Found<'_> {
@@ -77,8 +87,8 @@ impl Found<'_> {
             "outcome": self.fit.outcome,
             "iterations": self.fit.iterations,
             "calls": self.fit.calls,
-            "validation_loss_before": self.losses.0,
-            "validation_loss": self.losses.1,
+            "validation_loss_before": self.losses[0],
+            "validation_loss": self.losses[1],
             "certificate": self.certificate,
         });
         summary[format!("training_{}", training.0)] = json!(training.1);
@@ -91,20 +101,20 @@ impl Found<'_> {
 
     pub(super) fn words(&self) -> Result<String, Failure> {
         let [training, validation] = self.quality()?;
-        let before = self.losses.0.map_or("not solved".into(), |loss| format!("{loss:.4}"));
         let certificate = self.certificate;
         let bound =
             certificate.error_bound.map_or("not seen".into(), |constant| format!("at most {constant:.1e}"));
         Ok(format!(
             "{} training rows, {} validation rows, {} features\n\
-             validation loss {before} -> {:.4} after {} iterations\n\
+             validation loss {:.4} -> {:.4} after {} iterations\n\
              {} {:.4} on training rows, {:.4} on validation rows\n\
              sigma {}, gradient {:.1e} (bias about {:.1e}), penalty gap {:.1e}, residual {:.1e}\n\
              error bound: constant {bound}, {}\n",
             self.prepared.training_labels.len(),
             self.prepared.validation_labels.len(),
             self.prepared.features(),
-            self.losses.1,
+            self.losses[0],
+            self.losses[1],
             self.fit.iterations,
             training.0.replace('_', " "),
             training.1,
