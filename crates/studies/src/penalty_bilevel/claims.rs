@@ -37,8 +37,12 @@ pub(super) const ARMS: &[Arm] = &[
     arm("extrapolated", Role::Method, "the gradient of two sigmas, extrapolated; no tuning"),
     arm("near-jump", Role::Method, "the certificate at a point within sigma/2 of the jump"),
     arm("on-flat", Role::Method, "the certificate on the flat problem, where the error bound of g holds"),
-    arm("storm", Role::Method, "single loop on batches with STORM; the best of three step lengths"),
-    arm("sgd", Role::Baseline, "single loop on batches, as many gradients; the best of three step lengths"),
+    arm("storm", Role::Method, "single loop on batches with STORM; the best of five step lengths of x"),
+    arm(
+        "sgd",
+        Role::Baseline,
+        "single loop on batches, as many gradients; the best of five step lengths of x",
+    ),
     arm(
         "soba",
         Role::Baseline,

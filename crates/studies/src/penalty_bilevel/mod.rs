@@ -85,13 +85,13 @@ fn configuration(scale: Scale) -> Value {
         sigma: 0.0005,
         iterations: 20_000,
         samples: 200,
-        noise: 1.0,
+        noise: 3.0,
         noise_sigma: 0.03,
         batch: 4,
         gradients: 60_000,
-        steps: vec![1e-3, 3e-3, 1e-2],
-        repeats: 4,
-        share: 0.05,
+        steps: vec![1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+        repeats: 6,
+        share: 0.0003,
         digits: digits.clone(),
     };
     json!(match scale {
