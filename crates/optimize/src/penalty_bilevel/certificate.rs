@@ -54,7 +54,7 @@ impl Certificate {
     /// # Errors
     /// [`Error::LowerResidual`], [`Error::ErrorBound`].
     pub fn check(&self) -> Result<(), Error> {
-        if !(self.residual <= self.sigma) {
+        if self.residual.is_nan() || self.residual > self.sigma {
             return Err(Error::LowerResidual { residual: self.residual, sigma: self.sigma });
         }
         match (self.violated, self.error_bound, self.halving) {

@@ -125,7 +125,8 @@ fn conjugate_gradients<P: Bilevel + ?Sized>(
         }
         problem.lower_hessian_product(x, y, &direction, Slopes::in_y(&mut image));
         let curvature = dot(&direction, &image);
-        if !(curvature > 0.0) {
+        // Rounding has taken over, or the matrix has a direction without curvature.
+        if curvature.is_nan() || curvature <= 0.0 {
             break;
         }
         let length = square / curvature;

@@ -66,7 +66,12 @@ impl ConvexSet for Bounds {
         for (what, bounds) in [("the lower bounds", &self.lower), ("the upper bounds", &self.upper)] {
             fits(what, bounds.len(), dimension)?;
         }
-        match self.lower.iter().zip(&self.upper).find(|(lower, upper)| !(lower <= upper)) {
+        match self
+            .lower
+            .iter()
+            .zip(&self.upper)
+            .find(|(lower, upper)| lower.is_nan() || upper.is_nan() || lower > upper)
+        {
             None => Ok(()),
             Some((lower, upper)) => Err(Error::parameter(
                 "lower bound",

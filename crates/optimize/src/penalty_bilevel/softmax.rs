@@ -99,12 +99,12 @@ impl<'a> SoftmaxRows<'a> {
         wanted: Wanted<'_, impl Fn(usize) -> f64 + Sync>,
     ) {
         match self.classes {
-            ..=2 => self.padded::<2>(point, samples, wanted),
-            ..=4 => self.padded::<4>(point, samples, wanted),
-            ..=8 => self.padded::<8>(point, samples, wanted),
-            ..=12 => self.padded::<12>(point, samples, wanted),
-            ..=16 => self.padded::<16>(point, samples, wanted),
-            ..=32 => self.padded::<32>(point, samples, wanted),
+            0..=2 => self.padded::<2>(point, samples, wanted),
+            3..=4 => self.padded::<4>(point, samples, wanted),
+            5..=8 => self.padded::<8>(point, samples, wanted),
+            9..=12 => self.padded::<12>(point, samples, wanted),
+            13..=16 => self.padded::<16>(point, samples, wanted),
+            17..=32 => self.padded::<32>(point, samples, wanted),
             _ => self.padded::<MOST_CLASSES>(point, samples, wanted),
         }
     }

@@ -72,7 +72,7 @@ struct Configuration {
 fn configuration(scale: Scale) -> Value {
     let digits = Setup {
         training: 800,
-        validation: 60,
+        validation: 100,
         wrong: 0.5,
         ridge: 1e-3,
         iterations: 150,
@@ -89,8 +89,8 @@ fn configuration(scale: Scale) -> Value {
         noise_sigma: 0.03,
         batch: 4,
         gradients: 60_000,
-        steps: vec![1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
-        repeats: 6,
+        steps: vec![1e-4, 3e-4, 1e-3, 3e-3],
+        repeats: 12,
         share: 0.0003,
         digits: digits.clone(),
     };
