@@ -28,7 +28,7 @@ fn sandbox() -> Sandbox {
 fn penalty_bilevel() {
     let sandbox = sandbox();
     sandbox.write("sparse.txt", crate::run_ef21_w::rows(200));
-    sandbox.write("new.csv", "noise,height,width\n0,1,1\n0.5,-1,-1\n");
+    sandbox.write("new.csv", "noise,height,width\n0,1,1\n");
     sandbox.write("one-class.csv", "a,label\n1,1\n2,1\n3,1\n4,1\n");
     sandbox.write("narrow.csv", "width,label\n1,1\n2,0\n");
     sandbox.write("other-class.csv", "width,height,noise,price,label\n1,1,1,1,7\n");
@@ -41,7 +41,6 @@ fn penalty_bilevel() {
         "run penalty-bilevel clean --help",
         "run penalty-bilevel predict --help",
         "run penalty-bilevel clean --data train.csv --target label --validation checked.csv --iterations 60 --out cleaned",
-        "run penalty-bilevel predict --model cleaned/model.json --data checked.csv --json",
         "run penalty-bilevel select --data train.csv --target price --loss least-squares --iterations 60 --out model",
         "run penalty-bilevel select --data train.csv --target price --loss least-squares --one-penalty --iterations 60",
         "run penalty-bilevel select --data sparse.txt --loss logistic --iterations 40 --extrapolate",
@@ -146,6 +145,18 @@ fn weights_are_for_features_as_they_are() {
         table.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().1.parse().unwrap()).collect()
     };
     let (small, large) = (weights("train.csv"), weights("large.csv"));
+    // What is predicted is their sum.
+    let predictions = sandbox.expect(
+        0,
+        &["run", "penalty-bilevel", "predict", "--model", "out/model.json", "--data", "large.csv"],
+    );
+    let values = |line: &str| line.split(',').map(|field| field.parse().unwrap()).collect::<Vec<f64>>();
+    let table = sandbox.read("large.csv");
+    for (line, predicted) in table.lines().skip(1).zip(predictions.stdout.lines().skip(1)) {
+        let row = values(line);
+        let sum = large[4] + large[0] * row[0] + large[1] * row[1] + large[2] * row[2] + large[3] * row[4];
+        assert!((sum - predicted.parse::<f64>().unwrap()).abs() < 1e-9, "{sum} {predicted}");
+    }
     // Three features besides the label, and the intercept.
     assert_eq!(small.len(), 5);
     assert!(

@@ -375,8 +375,8 @@ impl<P: Bilevel + ?Sized> Run<'_, P> {
     }
 }
 
-/// A lower level counts as solved for one x at this share of σ², a tenth of what the adaptive σ asks for.
-const TOLERANCE: f64 = 0.01;
+/// A lower level counts as solved for one x at this share of σ², which is what the adaptive σ asks for.
+pub(super) const TOLERANCE: f64 = 0.1;
 
 impl Follower {
     /// A step along the gradients that are held.

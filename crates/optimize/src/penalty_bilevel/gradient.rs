@@ -153,5 +153,5 @@ pub(super) fn check_sigma(name: &'static str, sigma: f64) -> Result<(), Error> {
     if sigma.is_finite() && sigma >= LEAST {
         return Ok(());
     }
-    Err(Error::parameter(name, sigma, format!("finite and at least {LEAST}"), "use 0.01"))
+    Err(Error::parameter(name, sigma, format!("finite and at least {LEAST:e}"), "use 0.01"))
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fit::TOLERANCE;
 use super::gradient::check_sigma;
 use crate::Error;
 
@@ -51,7 +52,9 @@ impl Sigma {
         match self {
             Self::Fixed(sigma) => sigma,
             Self::Continuation { first, last } => (first * (iteration as f64).powf(-1.0 / 3.0)).max(last),
-            Self::Adaptive { last, .. } if residual <= 0.1 * before * before => (0.9 * before).max(last),
+            Self::Adaptive { last, .. } if residual <= TOLERANCE * before * before => {
+                (0.9 * before).max(last)
+            }
             Self::Adaptive { .. } => before,
         }
     }

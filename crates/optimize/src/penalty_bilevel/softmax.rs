@@ -24,7 +24,11 @@ const MOST_STEPS: usize = 1_000;
 /// Rows of several classes.
 #[derive(Clone, Debug)]
 pub(super) struct SoftmaxRows<'a> {
-    features: &'a SparseMatrix,
+    columns: usize,
+    /// Where the entries of a row begin, then their columns and values: a copy that the inner loop reads without asking how wide an
+    /// index is.
+    starts: Vec<usize>,
+    entries: Vec<(u32, f64)>,
     labels: &'a [usize],
     classes: usize,
     /// The largest eigenvalue of the rows' mean second moment, from above.
@@ -74,16 +78,23 @@ impl<'a> SoftmaxRows<'a> {
         }
         let share = 1.0 / features.rows() as f64;
         let moment = largest_eigenvalue(features, 0..features.rows(), |_| share, TOLERANCE, MOST_STEPS).upper;
-        Ok(Self { features, labels, classes, moment })
+        let mut starts = vec![0];
+        let mut entries = Vec::with_capacity(features.entries());
+        for row in 0..features.rows() {
+            // Columns of a sparse matrix are below 2^32.
+            entries.extend(features.row(row).iter().map(|(column, value)| (column as u32, value)));
+            starts.push(entries.len());
+        }
+        Ok(Self { columns: features.columns(), starts, entries, labels, classes, moment })
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.features.rows()
+        self.labels.len()
     }
 
     /// Length of the weights: features times classes, the weights of a feature side by side.
     pub(super) fn dimension(&self) -> usize {
-        self.features.columns() * self.classes
+        self.columns * self.classes
     }
 
     /// A bound of the curvature of the mean loss: the covariance of a class is at most 1/2.
@@ -116,7 +127,7 @@ impl<'a> SoftmaxRows<'a> {
         samples: Samples<'_>,
         wanted: Wanted<'_, impl Fn(usize) -> f64 + Sync>,
     ) {
-        let (features, classes) = (self.features.columns(), self.classes);
+        let (features, classes) = (self.columns, self.classes);
         let mut weights = vec![[0.0; P]; features];
         for (padded, own) in weights.iter_mut().zip(point.chunks_exact(classes)) {
             padded[..classes].copy_from_slice(own);
@@ -152,7 +163,7 @@ impl<'a> SoftmaxRows<'a> {
             );
             sum
         };
-        let work = count * self.features.entries() / self.rows().max(1) * P;
+        let work = count * self.entries.len() / self.rows() * P;
         let sums: Vec<Vec<[f64; P]>> = if work >= WORTH_THREADS {
             losses.par_chunks_mut(chunk).enumerate().map(one).collect()
         } else {
@@ -177,10 +188,10 @@ impl<'a> SoftmaxRows<'a> {
         weight: &impl Fn(usize) -> f64,
         sum: &mut [[f64; P]],
     ) -> f64 {
-        let entries = self.features.row(row);
+        let entries = &self.entries[self.starts[row]..self.starts[row + 1]];
         let mut scores = [0.0; P];
-        for (column, value) in entries.iter() {
-            for (score, weight) in scores.iter_mut().zip(&weights[column]) {
+        for (column, value) in entries {
+            for (score, weight) in scores.iter_mut().zip(&weights[*column as usize]) {
                 *score += value * weight;
             }
         }
@@ -197,8 +208,8 @@ impl<'a> SoftmaxRows<'a> {
                 *score *= share / total;
             }
             scores[label] -= share;
-            for (column, value) in entries.iter() {
-                for (sum, slope) in sum[column].iter_mut().zip(&scores) {
+            for (column, value) in entries {
+                for (sum, slope) in sum[*column as usize].iter_mut().zip(&scores) {
                     *sum += value * slope;
                 }
             }
