@@ -43,7 +43,8 @@
 //! # Deviations from the paper
 //!
 //! 1. The constants of all steps are ours; the paper gives orders. Test: `the_loops_find_the_closed_form`.
-//! 2. One batch serves y and z, so that its noise cancels in their difference. Test: `batches_average_to_the_gradient`.
+//! 2. One batch serves y and z, so that its noise cancels in their difference. Test:
+//!    `stochastic_loops_come_near_and_depend_on_the_seed_only`.
 //! 3. Accelerated lower-level steps, Adam for x, σ that falls with the residual ([`Sigma::Adaptive`]) and extrapolation are ours. Tests:
 //!    `the_loops_find_the_closed_form`, `extrapolation_removes_the_first_order`.
 //! 4. The residual is the length of the gradient mapping, which is that of the proximal step up to a factor; the constant of the error

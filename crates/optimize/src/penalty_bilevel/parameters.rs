@@ -102,7 +102,8 @@ pub struct Parameters {
     pub sigma: Sigma,
     /// The step of x (0.2 σ).
     pub upper_step: UpperStep,
-    /// The step γ of y and z; `None` takes half of one over the curvature of what is minimised.
+    /// The step γ of y and z; `None` takes half of one over the curvature of what is minimised, the whole of it
+    /// when accelerated.
     pub lower_step: Option<f64>,
     /// Lower-level steps T between two steps of x, with the double loop (10).
     pub lower_steps: usize,

@@ -102,7 +102,7 @@ impl<'a> SoftmaxRows<'a> {
         0.5 * self.moment
     }
 
-    /// The sum of weighted losses is not formed; see [`Wanted`].
+    /// Visits rows for what is [`Wanted`] of them.
     pub(super) fn pass(
         &self,
         point: &[f64],
