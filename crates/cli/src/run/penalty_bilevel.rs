@@ -253,6 +253,10 @@ impl Shared {
         let training = rows.features.select(&places);
         let training_labels = places.iter().map(|&row| rows.labels[row]).collect();
         let scales = if self.no_scaling { vec![1.0; training.columns()] } else { scales(&training) };
+        if let Some(feature) = scales.iter().position(|scale| !scale.is_finite()) {
+            let message = format!("the values of feature {} are too large to square", rows.name(feature));
+            return Err(Failure::input(message).hint("rescale the column"));
+        }
         let intercept = !self.no_intercept;
         let ready = |features: &SparseMatrix| -> Result<SparseMatrix, Failure> {
             let scaled = scaled(features, &scales)?;

@@ -34,6 +34,7 @@ fn penalty_bilevel() {
     sandbox.write("other-class.csv", "width,height,noise,price,label\n1,1,1,1,7\n");
     sandbox.write("two.csv", "a,label\n1,1\n2,0\n");
     sandbox.write("text.csv", "a,label\n1,cat\n2,dog\n");
+    sandbox.write("large.csv", "a,label\n1e300,1\n-1e300,0\n1,1\n2,0\n");
     sandbox.write("broken.json", "{}");
     let commands = [
         "run penalty-bilevel --help",
@@ -65,6 +66,7 @@ fn penalty_bilevel() {
         "run penalty-bilevel clean --data one-class.csv --target label",
         "run penalty-bilevel clean --data train.csv --target price",
         "run penalty-bilevel clean --data text.csv --target label",
+        "run penalty-bilevel clean --data large.csv --target label",
         "run penalty-bilevel clean --data train.csv --target label --ridge -1",
         "run penalty-bilevel clean --data train.csv --target label --threshold 2",
     ];
