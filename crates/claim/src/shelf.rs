@@ -156,7 +156,7 @@ pub const SHELF: &[Entry] = &[
     entry("flexround", "FlexRound: Learnable Rounding based on Element-wise Division for Post-Training Quantization", "2306.00317", 2023, Family::Compress, State::Planned),
     entry("ef21-w", "Error Feedback Reloaded: From Quadratic to Arithmetic Mean of Smoothness Constants", "2402.10774", 2024, Family::Optimize, State::Preview),
     entry("bo-rep", "Bilevel Optimization under Unbounded Smoothness: A New Algorithm and Convergence Analysis", "2401.09587", 2024, Family::Optimize, State::Planned),
-    entry("penalty-bilevel", "On Penalty Methods for Nonconvex Bilevel Optimization and First-Order Stochastic Approximation", "2309.01753", 2023, Family::Optimize, State::Planned),
+    entry("penalty-bilevel", "On Penalty Methods for Nonconvex Bilevel Optimization and First-Order Stochastic Approximation", "2309.01753", 2023, Family::Optimize, State::Preview),
     entry("block-descent", "Let's Make Block Coordinate Descent Converge Faster: Faster Greedy Rules, Message-Passing, Active-Set Complexity, and Superlinear Convergence", "1712.08859", 2017, Family::Optimize, State::Preview),
     entry("schedule-refinement", "When, Why and How Much? Adaptive Learning Rate Scheduling by Refinement", "2310.07831", 2023, Family::Optimize, State::Preview),
     entry("forward-gnn", "Forward Learning of Graph Neural Networks", "2403.11004", 2024, Family::Graph, State::Planned),

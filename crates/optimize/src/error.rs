@@ -260,6 +260,37 @@ pub enum Error {
         /// The value found.
         value: f64,
     },
+    /// More columns than indices are made for.
+    #[error("there are {columns} columns, and one more is too many; drop columns, or the column of ones")]
+    TooManyColumns {
+        /// Columns there are.
+        columns: usize,
+    },
+    /// A lower level that was not solved far enough.
+    #[error(
+        "lower-level gradient residual {residual:.0e} is larger than sigma={sigma:e}: penalty gradient unreliable; run more \
+         inner steps or raise sigma"
+    )]
+    LowerResidual {
+        /// The residual.
+        residual: f64,
+        /// σ.
+        sigma: f64,
+    },
+    /// A lower level whose minimisers move faster than its residual shows.
+    #[error(
+        "the error bound looks violated: its constant is at most {constant:.1e}, below sigma times the curvature of the upper \
+         level ({curvature:.1e}), and the gradient changes {halving:.2} times as much when sigma is halved again; lower-level minimisers \
+         may jump here, lower sigma or start elsewhere"
+    )]
+    ErrorBound {
+        /// The empirical constant.
+        constant: f64,
+        /// σ times the curvature of f.
+        curvature: f64,
+        /// How much the gradient's change is multiplied by.
+        halving: f64,
+    },
     /// A saved model that cannot be used.
     #[error("the saved model cannot be used: {problem}; fit it again")]
     Model {

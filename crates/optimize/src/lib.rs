@@ -1,4 +1,4 @@
-//! The optimize wing of backstitch: ef21-w, block-descent, schedule-refinement.
+//! The optimize wing of backstitch: ef21-w, penalty-bilevel, block-descent, schedule-refinement.
 //!
 //! What its methods share is in [`objective`]: losses over sparse rows, their gradients and their smoothness constants.
 
@@ -6,6 +6,7 @@ pub mod block_descent;
 pub mod ef21_w;
 pub mod error;
 pub mod objective;
+pub mod penalty_bilevel;
 pub mod schedule_refinement;
 
 pub use error::Error;

@@ -14,6 +14,8 @@ pub mod exact_permutations;
 pub mod locality;
 #[cfg(feature = "language")]
 pub mod nn;
+#[cfg(feature = "optimize")]
+pub mod penalty_bilevel;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
 #[cfg(feature = "statistics")]

@@ -17,6 +17,8 @@ pub mod ef21_w;
 pub mod exact_permutations;
 #[cfg(feature = "language")]
 pub mod locality;
+#[cfg(feature = "optimize")]
+pub mod penalty_bilevel;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
 #[cfg(feature = "statistics")]
@@ -63,6 +65,12 @@ pub const METHODS: &[Method] = &[
     },
     #[cfg(feature = "optimize")]
     Method { card: &backstitch_optimize::ef21_w::CARD, study: &ef21_w::STUDY, bench: &bench::ef21_w::BENCH },
+    #[cfg(feature = "optimize")]
+    Method {
+        card: &backstitch_optimize::penalty_bilevel::CARD,
+        study: &penalty_bilevel::STUDY,
+        bench: &bench::penalty_bilevel::BENCH,
+    },
     #[cfg(feature = "optimize")]
     Method {
         card: &backstitch_optimize::block_descent::CARD,

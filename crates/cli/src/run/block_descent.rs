@@ -4,11 +4,8 @@ mod graph;
 mod report;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use backstitch_data::libsvm::{LibsvmOptions, LibsvmProblem, read_libsvm};
-use backstitch_data::table::{Table, TableOptions, read_table};
-use backstitch_numerics::{Matrix, SparseMatrix};
 use backstitch_optimize::block_descent::{
     BlockDescent, Blocks, Model, Parameters, Partition, Penalty, Problem, Rule, Solution, Task, Update,
 };
@@ -20,6 +17,7 @@ use serde_json::json;
 use report::{note, solved, trace_files};
 
 use super::output::write_all;
+use super::rows::{Reading, Rows, coefficients, features_for, print_predictions, quality};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -88,17 +86,6 @@ struct FitArguments {
     /// Folder for coefficients.csv, model.json, trace.csv, trace.svg and summary.json; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-}
-
-/// How sparse rows are read.
-#[derive(Args, Debug)]
-struct Reading {
-    /// Indices of the LIBSVM format count from 0
-    #[arg(long)]
-    zero_based: bool,
-    /// Number of features of the LIBSVM format [default: the largest index]
-    #[arg(long, value_name = "N")]
-    features: Option<usize>,
 }
 
 /// How a problem is solved, for `fit` and `propagate`.
@@ -301,19 +288,9 @@ struct Saved {
 
 const MODEL_SCHEMA: &str = "backstitch/block-descent-model/1";
 
-/// Rows with labels, and names of the features where the file has them.
-struct Rows {
-    features: SparseMatrix,
-    labels: Vec<f64>,
-    names: Option<Vec<String>>,
-}
-
 fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     let method = arguments.solving.method(common.seed)?;
-    let rows = match &arguments.target {
-        Some(target) => of_table(&read_named(&arguments.data)?, target)?,
-        None => of_libsvm(&arguments.data, arguments.reading.zero_based, arguments.reading.features)?,
-    };
+    let rows = Rows::read(&arguments.data, arguments.target.as_deref(), &arguments.reading)?;
     let (problem, task) = problem(arguments, &rows)?;
     let l1 = match arguments.l1 {
         Strength::Number(strength) => strength,
@@ -335,7 +312,7 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
             "warning: {} of {} features have no entry other than zero and are left out, the first being {}",
             empty.len(),
             problem.features(),
-            name(&rows, empty[0])
+            rows.name(empty[0])
         ));
     }
     let solution = method.minimise(&problem).map_err(|error| {
@@ -345,7 +322,7 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     })?;
     note(&solution);
     let model = Model { task, weights: solution.point.clone() };
-    let quality = quality(&model, &rows)?;
+    let quality = quality(&model, &rows.features, &rows.labels)?;
     let summary = json!({
         "schema": "backstitch/block-descent/1",
         "data": arguments.data.to_string_lossy(),
@@ -362,7 +339,7 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
         let pretty =
             |value: serde_json::Result<String>| value.map(|text| text + "\n").map_err(Failure::internal);
         let mut files = trace_files(&solution);
-        files.push(("coefficients.csv", coefficients(&model, &rows)));
+        files.push(("coefficients.csv", coefficients(&model, |feature| rows.name(feature))));
         files.push(("model.json", pretty(serde_json::to_string_pretty(&saved))?));
         files.push(("summary.json", pretty(serde_json::to_string_pretty(&summary))?));
         write_all(folder, &files)?;
@@ -439,84 +416,6 @@ fn problem(arguments: &FitArguments, rows: &Rows) -> Result<(Problem, Task), Fai
 /// Weights of more would hardly be read.
 const MOST_CLASSES: usize = 10_000;
 
-/// The share of rows with the right class, or the root of the mean squared error.
-fn quality(model: &Model, rows: &Rows) -> Result<(&'static str, f64), Failure> {
-    let predictions = model.predict(&rows.features).map_err(Failure::internal)?;
-    let pairs = || predictions.iter().zip(&rows.labels);
-    let count = rows.labels.len() as f64;
-    Ok(match &model.task {
-        Task::LeastSquares => {
-            let squares: f64 =
-                pairs().map(|(row, label)| (row.value.unwrap_or(f64::NAN) - label).powi(2)).sum();
-            ("root_mean_squared_error", (squares / count).sqrt())
-        }
-        // "One of the others" is right for every label that is not the positive one.
-        Task::Logistic(classes) => {
-            let right = pairs().filter(|(row, label)| {
-                row.value.map_or(**label != classes.positive, |value| value == **label)
-            });
-            ("accuracy", right.count() as f64 / count)
-        }
-        Task::Softmax(_) => {
-            let right = pairs().filter(|(row, label)| row.value == Some(**label));
-            ("accuracy", right.count() as f64 / count)
-        }
-    })
-}
-
-fn coefficients(model: &Model, rows: &Rows) -> String {
-    let Task::Softmax(labels) = &model.task else {
-        let lines =
-            model.weights.iter().enumerate().map(|(i, weight)| format!("{},{weight}\n", name(rows, i)));
-        return std::iter::once("feature,weight\n".to_owned()).chain(lines).collect();
-    };
-    let lines = model.weights.iter().enumerate().map(|(i, weight)| {
-        format!("{},{},{weight}\n", name(rows, i / labels.len()), labels[i % labels.len()])
-    });
-    std::iter::once("feature,class,weight\n".to_owned()).chain(lines).collect()
-}
-
-/// The column of a feature, in quotes where a file needs them, or its number counted from 1 as in the LIBSVM format.
-fn name(rows: &Rows, feature: usize) -> String {
-    match &rows.names {
-        Some(names) if names[feature].contains([',', '"']) => {
-            format!("\"{}\"", names[feature].replace('"', "\"\""))
-        }
-        Some(names) => names[feature].clone(),
-        None => (feature + 1).to_string(),
-    }
-}
-
-fn read_named(file: &Path) -> Result<Table, Failure> {
-    read_table(file, &TableOptions::default())
-        .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))
-}
-
-fn of_table(table: &Table, target: &str) -> Result<Rows, Failure> {
-    let place =
-        table.column_position(target).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
-    let kept: Vec<usize> = (0..table.columns.len()).filter(|column| *column != place).collect();
-    let dense =
-        Matrix::from_fn(table.values.rows(), kept.len(), |row, column| table.values[(row, kept[column])]);
-    Ok(Rows {
-        features: SparseMatrix::from_dense(&dense),
-        labels: table.values.column(place).collect(),
-        names: Some(kept.iter().map(|&column| table.columns[column].clone()).collect()),
-    })
-}
-
-fn of_libsvm(file: &Path, zero_based: bool, features: Option<usize>) -> Result<Rows, Failure> {
-    let options = LibsvmOptions { zero_based, features, ..LibsvmOptions::default() };
-    let data = read_libsvm(file, &options).map_err(|error| {
-        let hint = match &error.problem {
-            LibsvmProblem::IndexZero { .. } => Some("give --zero-based".into()),
-            _ => error.hint().map(|hint| format!("{hint}; a table needs --target COLUMN")),
-        };
-        Failure::input(&error).maybe_hint(hint)
-    })?;
-    Ok(Rows { features: data.features, labels: data.labels, names: None })
-}
-
 fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure> {
     let file = &arguments.model;
     let text = std::fs::read_to_string(file)
@@ -530,41 +429,19 @@ fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure
         return Err(unusable(&format!("its schema is {:?}, but must be {MODEL_SCHEMA:?}", saved.schema)));
     }
     saved.model.validate().map_err(|error| unusable(&error))?;
-    let features = match &saved.columns {
-        Some(names) if names.len() != saved.model.features() => {
-            return Err(unusable(&format!(
-                "it has {} names for {} features",
-                names.len(),
-                saved.model.features()
-            )));
-        }
-        Some(names) => named_columns(&read_named(&arguments.data)?, names)?,
-        None => of_libsvm(&arguments.data, arguments.zero_based, Some(saved.model.features()))?.features,
-    };
+    if let Some(names) = saved.columns.as_ref().filter(|names| names.len() != saved.model.features()) {
+        return Err(unusable(&format!(
+            "it has {} names for {} features",
+            names.len(),
+            saved.model.features()
+        )));
+    }
+    let features = features_for(
+        &arguments.data,
+        saved.columns.as_deref(),
+        saved.model.features(),
+        arguments.zero_based,
+    )?;
     let predictions = saved.model.predict(&features).map_err(Failure::internal)?;
-    if common.json {
-        return terminal::print_json(&predictions).map(|()| EXIT_DONE);
-    }
-    let numbers = saved.model.task == Task::LeastSquares;
-    let mut text = String::from(if numbers { "prediction\n" } else { "label,probability\n" });
-    for row in &predictions {
-        let value = row.value.map_or("other".into(), |value| value.to_string());
-        // Writing to a String cannot fail.
-        let _ = match row.probability {
-            Some(probability) => writeln!(text, "{value},{probability}"),
-            None => writeln!(text, "{value}"),
-        };
-    }
-    terminal::print(&text).map(|()| EXIT_DONE)
-}
-
-/// The columns of a model in a table, by their names.
-fn named_columns(table: &Table, names: &[String]) -> Result<SparseMatrix, Failure> {
-    let place = |name: &String| {
-        table.column_position(name).map_err(|error| Failure::input(&error).maybe_hint(error.hint()))
-    };
-    let places: Vec<usize> = names.iter().map(place).collect::<Result<_, _>>()?;
-    let dense =
-        Matrix::from_fn(table.values.rows(), places.len(), |row, column| table.values[(row, places[column])]);
-    Ok(SparseMatrix::from_dense(&dense))
+    print_predictions(&saved.model.task, &predictions, common).map(|()| EXIT_DONE)
 }

@@ -16,8 +16,12 @@ mod learn;
 mod locality;
 #[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
 mod output;
+#[cfg(feature = "optimize")]
+mod penalty_bilevel;
 #[cfg(feature = "language")]
 mod reversal_curse;
+#[cfg(feature = "optimize")]
+mod rows;
 #[cfg(feature = "statistics")]
 mod scale_mixture_nngp;
 #[cfg(feature = "optimize")]
@@ -47,6 +51,9 @@ pub(crate) enum Method {
     #[cfg(feature = "optimize")]
     #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
     Ef21W(ef21_w::Ef21W),
+    #[cfg(feature = "optimize")]
+    #[command(about = backstitch_optimize::penalty_bilevel::CARD.summary)]
+    PenaltyBilevel(penalty_bilevel::PenaltyBilevelArguments),
     #[cfg(feature = "optimize")]
     #[command(about = backstitch_optimize::block_descent::CARD.summary)]
     BlockDescent(block_descent::BlockDescentArguments),
@@ -80,6 +87,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::Locality(locality) => locality::execute(&locality, common),
         #[cfg(feature = "optimize")]
         Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
+        #[cfg(feature = "optimize")]
+        Method::PenaltyBilevel(arguments) => penalty_bilevel::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::BlockDescent(arguments) => block_descent::execute(&arguments, common),
         #[cfg(feature = "optimize")]

@@ -17,6 +17,7 @@ mod run_locality;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
 mod run_mpi;
 mod run_others;
+mod run_penalty_bilevel;
 mod run_scale_mixture_nngp;
 mod run_schedule_refinement;
 mod run_topo;

@@ -163,7 +163,7 @@ fn bounded(square: f64) -> f64 {
 /// `exp`, within 2 units in the last place, in a form that a compiler turns into vector instructions. Below −708 it is that of −708,
 /// above 708 that of 708; NaN stays NaN.
 #[inline(always)]
-fn exponential(x: f64) -> f64 {
+pub(crate) fn exponential(x: f64) -> f64 {
     /// Added to a number of this size, it leaves the nearest whole number in the lowest bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// ln 2 in two parts, the first with zeros at its end.

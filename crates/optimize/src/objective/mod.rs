@@ -11,6 +11,7 @@ mod rows;
 
 pub use eigenvalue::{EigenvalueBounds, largest_eigenvalue};
 pub use labels::Classes;
+pub(crate) use loss::exponential;
 pub use loss::{Loss, Regulariser};
 pub use quadratic::Quadratic;
 pub use rows::RowObjective;

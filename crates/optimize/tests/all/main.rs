@@ -8,5 +8,7 @@ mod ef21_w;
 mod ef21_w_vectors;
 mod memory;
 mod objective;
+mod penalty_bilevel;
+mod penalty_bilevel_vectors;
 mod schedule_refinement;
 mod schedule_refinement_vectors;
