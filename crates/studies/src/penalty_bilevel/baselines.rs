@@ -26,13 +26,8 @@ fn gradient(problem: &dyn Bilevel, lower: bool, x: &[f64], y: &[f64]) -> (Vec<f6
 }
 
 /// SOBA: y descends g, v solves `H_yy v = −∇_y f` by steps of its own, x descends `∇_x f + H_xy v`.
-pub(super) fn soba(
-    problem: &dyn Bilevel,
-    mut x: Vec<f64>,
-    mut y: Vec<f64>,
-    step: f64,
-    steps: usize,
-) -> Vec<f64> {
+pub(super) fn soba(problem: &dyn Bilevel, x: &[f64], y: &[f64], step: f64, steps: usize) -> Vec<f64> {
+    let (mut x, mut y) = (x.to_vec(), y.to_vec());
     let lower_step = 0.5 / problem.lower_smoothness(&x);
     let mut v = vec![0.0; y.len()];
     let (mut of_x, mut of_y) = (vec![0.0; x.len()], vec![0.0; y.len()]);

@@ -50,7 +50,7 @@ pub(super) const ARMS: &[Arm] = &[
     arm(
         "soba",
         Role::Baseline,
-        "SOBA: the linear system of implicit differentiation followed by steps; no tuning",
+        "SOBA: the linear system of implicit differentiation followed by steps; the best of three step lengths, chosen by the outcome",
     ),
     arm("bome", Role::Baseline, "BOME with its multiplier and ten lower-level steps; no tuning"),
     arm("f2sa", Role::Baseline, "F2SA: plain steps, sigma falling with k^(-1/3); no tuning"),
