@@ -44,6 +44,29 @@ macro_rules! with_indices {
     };
 }
 
+/// A column in some bytes.
+trait Index: Copy {
+    fn place(self) -> usize;
+}
+
+impl Index for u8 {
+    fn place(self) -> usize {
+        usize::from(self)
+    }
+}
+
+impl Index for u16 {
+    fn place(self) -> usize {
+        usize::from(self)
+    }
+}
+
+impl Index for u32 {
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
 impl Indices {
     /// The same columns in as few bytes as `columns` of them ask for.
     fn narrowed(wide: Vec<u32>, columns: usize) -> Self {
@@ -309,6 +332,9 @@ impl SparseMatrix {
     /// # Panics
     /// If the vector is shorter than a column asks for, or there are fewer products than rows.
     pub fn multiply(&self, rows: Range<usize>, vector: &[f64], products: &mut [f64]) {
+        if let Some(full) = self.full(&rows) {
+            return products_of_full(full, &vector[..self.columns], &mut products[..rows.len()]);
+        }
         let starts = &self.starts[rows.start..=rows.end];
         let values = self.values.as_deref();
         match &self.indices {
@@ -335,6 +361,9 @@ impl SparseMatrix {
     /// # Panics
     /// If the vector is shorter than a column asks for, or there are fewer multiples than rows.
     pub fn add_multiples(&self, rows: Range<usize>, multiples: &[f64], vector: &mut [f64]) {
+        if let Some(full) = self.full(&rows) {
+            return add_full_to(full, &multiples[..rows.len()], &mut vector[..self.columns]);
+        }
         let starts = &self.starts[rows.start..=rows.end];
         let values = self.values.as_deref();
         match &self.indices {
@@ -366,6 +395,29 @@ impl SparseMatrix {
                 add_to(starts, indices, values, multiples, |index, more| vector[index as usize] += more);
             }
         }
+    }
+
+    /// The values of some rows, if none of them lacks a column.
+    fn full(&self, rows: &Range<usize>) -> Option<&[f64]> {
+        let entries = self.starts[rows.start]..self.starts[rows.end];
+        // No row has more entries than there are columns.
+        let full = entries.len() == rows.len() * self.columns && self.columns > 0;
+        self.values.as_deref().filter(|_| full).map(|values| &values[entries])
+    }
+
+    /// The same entries with rows and columns exchanged; zeros are left out.
+    ///
+    /// # Errors
+    /// If there are more rows than columns can be counted.
+    pub fn transposed(&self) -> Result<Self, SparseError> {
+        if self.rows() >= MOST_COLUMNS {
+            return Err(SparseError::Column { row: 0, column: self.rows() - 1, columns: MOST_COLUMNS });
+        }
+        let values = self.values.as_deref();
+        let (starts, indices, values) = with_indices!(&self.indices, indices => {
+            exchanged(&self.starts, indices, values, self.columns)
+        });
+        Ok(Self { columns: self.rows(), starts, indices: Indices::narrowed(indices, self.rows()), values })
     }
 
     /// The same matrix with all its zeros.
@@ -435,6 +487,101 @@ fn add_to<I: Copy>(
     }
 }
 
+/// Where columns begin, the rows of their entries, and the values, those that are zero left out; rows are fewer than four bytes count.
+fn exchanged<I: Index>(
+    starts: &[usize],
+    indices: &[I],
+    values: Option<&[f64]>,
+    columns: usize,
+) -> (Vec<usize>, Vec<u32>, Option<Vec<f64>>) {
+    let column = |place: usize| indices[place].place();
+    let kept = |place: usize| values.is_none_or(|values| values[place] != 0.0);
+    let mut begins = vec![0; columns + 1];
+    (0..indices.len()).filter(|place| kept(*place)).for_each(|place| begins[column(place) + 1] += 1);
+    for column in 0..columns {
+        begins[column + 1] += begins[column];
+    }
+    let (mut next, mut rows) = (begins.clone(), vec![0; begins[columns]]);
+    let mut moved = values.map(|_| vec![0.0; rows.len()]);
+    for (row, pair) in starts.windows(2).enumerate() {
+        for place in (pair[0]..pair[1]).filter(|place| kept(*place)) {
+            let next = &mut next[column(place)];
+            rows[*next] = row as u32;
+            if let (Some(moved), Some(values)) = (&mut moved, values) {
+                moved[*next] = values[place];
+            }
+            *next += 1;
+        }
+    }
+    (begins, rows, moved.filter(|values| values.iter().any(|value| *value != 1.0)))
+}
+
+/// Rows that [`products_of_full`] and [`add_full_to`] take at a time.
+const ABREAST: usize = 4;
+
+/// [`SparseMatrix::multiply`] where rows lack no column. A product does not depend on the rows beside it.
+fn products_of_full(rows: &[f64], vector: &[f64], products: &mut [f64]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let columns = vector.len();
+            let (many, rest) = products.as_chunks_mut::<ABREAST>();
+            let (rows, others) = rows.split_at(many.len() * ABREAST * columns);
+            for (rows, products) in rows.chunks_exact(ABREAST * columns).zip(many) {
+                *products =
+                    dots(std::array::from_fn(|row| &rows[row * columns..(row + 1) * columns]), vector);
+            }
+            for (row, product) in others.chunks_exact(columns).zip(rest) {
+                [*product] = dots([row], vector);
+            }
+        },
+    );
+}
+
+/// Products of rows with a vector, each of eight sums, so that no addition waits for the one before.
+#[inline(always)]
+fn dots<const ROWS: usize>(rows: [&[f64]; ROWS], vector: &[f64]) -> [f64; ROWS] {
+    const LANES: usize = 8;
+    let (eights, rest) = vector.as_chunks::<LANES>();
+    let rows = rows.map(|row| row[..vector.len()].as_chunks::<LANES>());
+    let mut sums = [[0.0; LANES]; ROWS];
+    for (place, eight) in eights.iter().enumerate() {
+        for (sums, (row, _)) in sums.iter_mut().zip(&rows) {
+            for ((sum, x), y) in sums.iter_mut().zip(&row[place]).zip(eight) {
+                *sum += x * y;
+            }
+        }
+    }
+    std::array::from_fn(|row| {
+        let rest: f64 = rows[row].1.iter().zip(rest).map(|(x, y)| x * y).sum();
+        sums[row].iter().sum::<f64>() + rest
+    })
+}
+
+/// [`SparseMatrix::add_multiples`] where rows lack no column: the same sums in the same order.
+fn add_full_to(rows: &[f64], multiples: &[f64], vector: &mut [f64]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let columns = vector.len();
+            let (many, rest) = multiples.as_chunks::<ABREAST>();
+            let (rows, others) = rows.split_at(many.len() * ABREAST * columns);
+            for (rows, [a, b, c, d]) in rows.chunks_exact(ABREAST * columns).zip(many) {
+                let (one, rows) = rows.split_at(columns);
+                let (two, rows) = rows.split_at(columns);
+                let (three, four) = rows.split_at(columns);
+                let entries = one.iter().zip(two).zip(three).zip(four);
+                for (sum, (((one, two), three), four)) in vector.iter_mut().zip(entries) {
+                    *sum = (((*sum + a * one) + b * two) + c * three) + d * four;
+                }
+            }
+            for (row, multiple) in others.chunks_exact(columns).zip(rest) {
+                vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += multiple * value);
+            }
+        },
+    );
+}
+
 /// One row of a [`SparseMatrix`].
 #[derive(Clone, Debug)]
 pub struct SparseRow<'a> {
@@ -483,7 +630,10 @@ impl SparseRow<'_> {
 
     /// Sum of the squares of the entries.
     pub fn squared_norm(&self) -> f64 {
-        self.iter().map(|(_, value)| value * value).sum()
+        match &self.matrix.values {
+            Some(values) => values[self.entries.clone()].iter().map(|value| value * value).sum(),
+            None => self.entries.len() as f64,
+        }
     }
 }
 
@@ -563,6 +713,48 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn full_rows_need_no_columns() {
+        for (rows, columns) in [(1, 1), (3, 7), (4, 8), (11, 37), (9, 300)] {
+            let dense = Matrix::from_fn(rows, columns, |row, column| {
+                ((row * 31 + column * 17) % 23) as f64 / 7.0 + 0.25
+            });
+            let matrix = SparseMatrix::from_dense(&dense);
+            let vector: Vec<f64> = (0..columns).map(|column| (column % 5) as f64 - 1.5).collect();
+            let mut products = vec![0.0; rows];
+            matrix.multiply(0..rows, &vector, &mut products);
+            let mut sum = vec![0.5; columns];
+            matrix.add_multiples(0..rows, &products, &mut sum);
+            let mut expected = vec![0.5; columns];
+            for (row, product) in products.iter().enumerate() {
+                let mut alone = [0.0];
+                matrix.multiply(row..row + 1, &vector, &mut alone);
+                assert_eq!(alone[0], *product);
+                let exact = matrix.row(row).dot(&vector);
+                assert!((product - exact).abs() <= 1e-13 * columns as f64 * (1.0 + exact.abs()));
+                matrix.row(row).add_to(*product, &mut expected);
+            }
+            assert_eq!(sum, expected);
+        }
+    }
+
+    #[test]
+    fn rows_and_columns_are_exchanged() {
+        let matrix = sample();
+        let flipped = matrix.transposed().unwrap();
+        assert_eq!((flipped.rows(), flipped.columns()), (5, 3));
+        assert_eq!(flipped.to_dense(), Matrix::from_fn(5, 3, |i, j| matrix.to_dense()[(j, i)]));
+        assert_eq!(flipped.transposed().unwrap(), matrix);
+        // Entries that are zero go, and what is left may all be ones.
+        let mut builder = SparseBuilder::new();
+        builder.push(0, 0.0).unwrap();
+        builder.push(1, 1.0).unwrap();
+        builder.end_row();
+        let ones = builder.finish().transposed().unwrap();
+        assert_eq!((ones.entries(), ones.to_dense().row(1)), (1, &[1.0][..]));
+        assert_eq!(ones.bytes(), 3 * 8 + 1);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Small dense symmetric systems: what a block needs of its matrix.
 
 use backstitch_numerics::Matrix;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{LltRegularization, cholesky_in_place, cholesky_in_place_scratch};
+use faer::{MatMut, Par, Spec};
 
 /// A pivot below this share of the largest diagonal entry counts as zero.
 const SINGULAR: f64 = 1e-13;
@@ -11,10 +14,14 @@ const VANISHING: f64 = 1e-200;
 /// Steps of power iteration before its quotient is tried as a bound.
 const POWER_STEPS: usize = 12;
 
-/// The factor L of `LLᵀ`, the lower half of a symmetric matrix whose eigenvalues are not negative.
+/// From this size on a factor is made in blocks.
+const BLOCKED: usize = 48;
+
+/// The factor L of `LLᵀ`, a symmetric matrix whose eigenvalues are not negative.
 #[derive(Clone, Debug)]
 pub(super) struct Cholesky {
-    factor: Matrix,
+    /// `Lᵀ`; what is below its diagonal is no part of it.
+    upper: Matrix,
 }
 
 impl Cholesky {
@@ -44,34 +51,28 @@ impl Cholesky {
 
     fn above(matrix: &Matrix, lift: f64, least: f64) -> Option<Self> {
         let n = matrix.rows();
-        let mut factor = Matrix::zeros(n, n);
+        let mut values = matrix.values().to_vec();
         for i in 0..n {
-            for j in 0..=i {
-                let rest = matrix[(i, j)] - dot(&factor.row(i)[..j], &factor.row(j)[..j]);
-                if i == j {
-                    let pivot = rest + lift;
-                    if !(pivot > least && pivot.is_finite()) {
-                        return None;
-                    }
-                    factor[(i, i)] = pivot.sqrt();
-                } else {
-                    factor[(i, j)] = rest / factor[(j, j)];
-                }
-            }
+            values[i * n + i] += lift;
         }
-        Some(Self { factor })
+        if n < BLOCKED {
+            plain(&mut values, n)?
+        } else {
+            blocked(&mut values, n)?
+        }
+        let large_enough = |i: usize| {
+            let pivot = values[i * n + i] * values[i * n + i];
+            pivot > least && pivot.is_finite()
+        };
+        (0..n).all(large_enough).then(|| Matrix::new(n, n, values).ok().map(|upper| Self { upper }))?
     }
 
     /// Solves for one right side, in its place.
     pub(super) fn solve(&self, side: &mut [f64]) {
         self.halve(side);
         for i in (0..side.len()).rev() {
-            let row = self.factor.row(i);
-            side[i] /= row[i];
-            let value = side[i];
-            for (entry, factor) in side[..i].iter_mut().zip(row) {
-                *entry -= factor * value;
-            }
+            let row = self.upper.row(i);
+            side[i] = (side[i] - dot(&row[i + 1..], &side[i + 1..])) / row[i];
         }
     }
 
@@ -85,8 +86,10 @@ impl Cholesky {
     /// `L⁻¹` times a vector, in its place.
     fn halve(&self, side: &mut [f64]) {
         for i in 0..side.len() {
-            let row = self.factor.row(i);
-            side[i] = (side[i] - dot(&row[..i], &side[..i])) / row[i];
+            let row = self.upper.row(i);
+            side[i] /= row[i];
+            let (solved, rest) = side.split_at_mut(i + 1);
+            add_multiple(rest, -solved[i], &row[i + 1..]);
         }
     }
 
@@ -94,6 +97,40 @@ impl Cholesky {
     pub(super) fn cost(n: usize) -> u64 {
         (n * n * n / 6 + n * n) as u64
     }
+}
+
+/// Turns the upper half of a symmetric matrix into `Lᵀ`, or gives nothing where a pivot is not positive.
+fn plain(values: &mut [f64], n: usize) -> Option<()> {
+    for i in 0..n {
+        let (done, rest) = values.split_at_mut((i + 1) * n);
+        let row = &mut done[i * n..];
+        let pivot = row[i];
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return None;
+        }
+        let share = 1.0 / pivot.sqrt();
+        row[i..].iter_mut().for_each(|value| *value *= share);
+        for (below, later) in (i + 1..n).zip(rest.chunks_exact_mut(n)) {
+            add_multiple(&mut later[below..], -row[below], &row[below..]);
+        }
+    }
+    Some(())
+}
+
+/// The same in blocks, on one thread: the factor does not depend on their number.
+fn blocked(values: &mut [f64], n: usize) -> Option<()> {
+    let (parallel, parameters) = (Par::Seq, Spec::default());
+    let mut room = MemBuffer::try_new(cholesky_in_place_scratch::<f64>(n, parallel, parameters)).ok()?;
+    // A row of a symmetric matrix is a column of it.
+    let columns = MatMut::from_column_major_slice_mut(values, n, n);
+    let found = cholesky_in_place(
+        columns,
+        LltRegularization::default(),
+        parallel,
+        MemStack::new(&mut room),
+        parameters,
+    );
+    found.ok().map(drop)
 }
 
 /// A number that no eigenvalue of a symmetric positive semidefinite matrix is above, within a hundredth of the largest one.
@@ -131,18 +168,31 @@ pub(super) fn largest_eigenvalue(matrix: &Matrix) -> f64 {
 
 /// Eight sums, so that no addition waits for the one before.
 pub(super) fn dot(one: &[f64], other: &[f64]) -> f64 {
-    let length = one.len().min(other.len());
-    let (one, other) = (&one[..length], &other[..length]);
-    let mut sums = [0.0; 8];
-    let (eights, rest) = one.as_chunks::<8>();
-    let (others, other_rest) = other.as_chunks::<8>();
-    for (eight, other) in eights.iter().zip(others) {
-        for ((sum, x), y) in sums.iter_mut().zip(eight).zip(other) {
-            *sum += x * y;
-        }
-    }
-    let rest: f64 = rest.iter().zip(other_rest).map(|(x, y)| x * y).sum();
-    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let length = one.len().min(other.len());
+            let (one, other) = (&one[..length], &other[..length]);
+            let mut sums = [0.0; 8];
+            let (eights, rest) = one.as_chunks::<8>();
+            let (others, other_rest) = other.as_chunks::<8>();
+            for (eight, other) in eights.iter().zip(others) {
+                for ((sum, x), y) in sums.iter_mut().zip(eight).zip(other) {
+                    *sum += x * y;
+                }
+            }
+            let rest: f64 = rest.iter().zip(other_rest).map(|(x, y)| x * y).sum();
+            ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
+        },
+    )
+}
+
+/// Adds a multiple of a vector to another.
+pub(super) fn add_multiple(to: &mut [f64], multiple: f64, vector: &[f64]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || to.iter_mut().zip(vector).for_each(|(sum, value)| *sum += multiple * value),
+    );
 }
 
 #[cfg(test)]
@@ -158,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_factor_solves() {
-        for n in [1, 2, 9, 40] {
+        for n in [1, 2, 9, 40, 70] {
             let matrix = gram(n, n + 5, 1);
             let solution: Vec<f64> = (0..n).map(|i| i as f64 - 3.0).collect();
             let side: Vec<f64> = (0..n).map(|i| dot(matrix.row(i), &solution)).collect();
@@ -173,14 +223,32 @@ mod tests {
     }
 
     #[test]
+    fn blocks_make_the_same_factor() {
+        for n in [1, 7, 48, 131] {
+            let matrix = gram(n, n + 5, 5);
+            let (mut one, mut other) = (matrix.values().to_vec(), matrix.values().to_vec());
+            plain(&mut one, n).unwrap();
+            blocked(&mut other, n).unwrap();
+            for i in 0..n {
+                for j in i..n {
+                    let (one, other) = (one[i * n + j], other[i * n + j]);
+                    assert!((one - other).abs() <= 1e-9 * (1.0 + one.abs()), "{n}: {one} {other}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_singular_matrix_is_solved_within_its_range() {
-        let matrix = gram(8, 3, 2);
-        assert!(Cholesky::new(&matrix).is_none());
-        let side: Vec<f64> = (0..8).map(|i| dot(matrix.row(i), &[1.0; 8])).collect();
-        let mut found = side.clone();
-        Cholesky::lifted(&matrix).solve(&mut found);
-        for i in 0..8 {
-            assert!((dot(matrix.row(i), &found) - side[i]).abs() < 1e-6);
+        for n in [8, 60] {
+            let matrix = gram(n, n - 5, 2);
+            assert!(Cholesky::new(&matrix).is_none());
+            let side: Vec<f64> = (0..n).map(|i| dot(matrix.row(i), &vec![1.0; n])).collect();
+            let mut found = side.clone();
+            Cholesky::lifted(&matrix).solve(&mut found);
+            for i in 0..n {
+                assert!((dot(matrix.row(i), &found) - side[i]).abs() < 1e-6);
+            }
         }
         let mut zero = [1.0];
         Cholesky::lifted(&Matrix::zeros(1, 1)).solve(&mut zero);

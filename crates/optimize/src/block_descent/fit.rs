@@ -16,6 +16,9 @@ const PATIENCE: usize = 5;
 const MOST_FREE: usize = 2_000;
 /// It goes on while the certificate falls below this share of the one before.
 const PROGRESS: f64 = 0.5;
+/// What a growing block may leave of its violation while the free coordinates change: the next block holds them again. Afterwards it is
+/// solved exactly, which ends it.
+const GROWING_ACCURACY: f64 = 0.1;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -120,7 +123,8 @@ pub(super) fn run(parameters: &Parameters, problem: &Problem) -> Result<Solution
         };
         let forest = !ending && matches!(blocks, Blocks::Colours | Blocks::Trees | Blocks::GreedyTree);
         let update = if ending { Update::Newton } else { parameters.update };
-        let moved = Step { block, slopes: &slopes, fixed, forest }.take(&mut state, update);
+        let accuracy = if blocks == Blocks::Growing && run.quiet == 0 { GROWING_ACCURACY } else { 0.0 };
+        let moved = Step { block, slopes: &slopes, fixed, forest, accuracy }.take(&mut state, update);
         iteration += 1;
         // The same gradient would choose the same block for ever.
         if greedy && !moved && !ending {

@@ -1,6 +1,6 @@
 //! What is minimised: a smooth loss of columns or a quadratic, with a ridge, an L1 penalty and bounds.
 
-use backstitch_numerics::{SparseBuilder, SparseMatrix};
+use backstitch_numerics::SparseMatrix;
 
 use super::penalty::Penalty;
 use crate::Error;
@@ -261,7 +261,7 @@ impl Problem {
     }
 
     fn of_rows(features: &SparseMatrix, smooth: Smooth) -> Result<Self, Error> {
-        let columns = transposed(features)?;
+        let columns = features.transposed().map_err(|_| too_many_rows(features.rows()))?;
         let norms = (0..columns.rows()).map(|feature| columns.row(feature).squared_norm());
         let (share, classes) = match &smooth {
             Smooth::Logistic { .. } => (Loss::Logistic.curvature(), 1),
@@ -290,7 +290,7 @@ impl Problem {
             return Err(Error::NotFinite { what: "the linear part", row, value: linear[row] });
         }
         let mut diagonal = vec![0.0; n];
-        let flipped = transposed(&matrix)?;
+        let flipped = matrix.transposed().map_err(|_| too_many_rows(n))?;
         for row in 0..n {
             if let Some((column, _)) = matrix
                 .row(row)
@@ -343,12 +343,13 @@ fn check_rows(features: &SparseMatrix, labels: usize) -> Result<(), Error> {
         return Err(Error::NoFeatures);
     }
     for row in 0..features.rows() {
-        if let Some((_, value)) = features.row(row).iter().find(|(_, value)| !value.is_finite()) {
-            return Err(Error::NotFinite { what: "a feature", row, value });
+        if features.row(row).squared_norm().is_finite() {
+            continue;
         }
-        if !features.row(row).squared_norm().is_finite() {
-            return Err(Error::TooLarge { row });
-        }
+        return Err(match features.row(row).iter().find(|(_, value)| !value.is_finite()) {
+            Some((_, value)) => Error::NotFinite { what: "a feature", row, value },
+            None => Error::TooLarge { row },
+        });
     }
     Ok(())
 }
@@ -358,36 +359,6 @@ fn check_labels(labels: &[f64]) -> Result<(), Error> {
         Some(row) => Err(Error::NotFinite { what: "the label", row, value: labels[row] }),
         None => Ok(()),
     }
-}
-
-/// The same entries with rows and columns exchanged; zeros are left out.
-fn transposed(matrix: &SparseMatrix) -> Result<SparseMatrix, Error> {
-    let mut starts = vec![0; matrix.columns() + 1];
-    for row in 0..matrix.rows() {
-        matrix.row(row).iter().for_each(|(column, _)| starts[column + 1] += 1);
-    }
-    for column in 0..matrix.columns() {
-        starts[column + 1] += starts[column];
-    }
-    let mut next = starts.clone();
-    let mut entries = vec![(0u32, 0.0); matrix.entries()];
-    for row in 0..matrix.rows() {
-        for (column, value) in matrix.row(row).iter() {
-            // More rows than four bytes count would not fit the builder below either.
-            entries[next[column]] = (row as u32, value);
-            next[column] += 1;
-        }
-    }
-    let mut builder = SparseBuilder::new();
-    for column in 0..matrix.columns() {
-        for &(row, value) in
-            entries[starts[column]..starts[column + 1]].iter().filter(|(_, value)| *value != 0.0)
-        {
-            builder.push(row as usize, value).map_err(|_| too_many_rows(matrix.rows()))?;
-        }
-        builder.end_row();
-    }
-    builder.finish().with_columns(matrix.rows()).map_err(|_| too_many_rows(matrix.rows()))
 }
 
 pub(super) fn too_many_rows(rows: usize) -> Error {

@@ -1,10 +1,15 @@
 //! A point with what is known there: predictions and slopes, kept up to date block by block.
 
+use std::sync::Arc;
+
 use backstitch_numerics::Matrix;
 
 use super::dense::dot;
 use super::problem::{Problem, Smooth};
 use crate::objective::Loss;
+
+/// Products of columns go row by row where fewer than one entry of so many is filled.
+const SPARSE: usize = 4;
 
 /// A point of a problem.
 ///
@@ -20,7 +25,7 @@ pub(super) struct State<'a> {
     /// Multiplications so far.
     pub(super) multiplications: u64,
     /// The last block of least squares with its matrix: the next one has much of it again.
-    known: Option<(Vec<usize>, Matrix)>,
+    known: Option<(Vec<usize>, Arc<Matrix>)>,
 }
 
 /// A change of some coordinates and what it does to the predictions.
@@ -256,10 +261,10 @@ impl<'a> State<'a> {
     }
 
     /// The matrix of a block: the Hessian here, or the constant bound that holds everywhere.
-    pub(super) fn block_matrix(&mut self, block: &[usize], here: bool) -> Matrix {
+    pub(super) fn block_matrix(&mut self, block: &[usize], here: bool) -> Arc<Matrix> {
         let n = block.len();
-        let mut matrix = Matrix::zeros(n, n);
-        if let Some(graph) = self.problem.matrix() {
+        let mut matrix = if let Some(graph) = self.problem.matrix() {
+            let mut matrix = Matrix::zeros(n, n);
             let mut places = vec![usize::MAX; graph.rows()];
             block.iter().enumerate().for_each(|(place, &node)| places[node] = place);
             for (place, &node) in block.iter().enumerate() {
@@ -268,17 +273,19 @@ impl<'a> State<'a> {
                     matrix[(place, places[other])] = value;
                 }
             }
+            Arc::new(matrix)
         } else {
-            self.products(block, here, &mut matrix);
-        }
-        for place in 0..n {
-            matrix[(place, place)] += self.problem.ridge;
+            self.products(block, here)
+        };
+        if self.problem.ridge > 0.0 {
+            let matrix = Arc::make_mut(&mut matrix);
+            (0..n).for_each(|place| matrix[(place, place)] += self.problem.ridge);
         }
         matrix
     }
 
     /// Weighted products of the columns of a block.
-    fn products(&mut self, block: &[usize], here: bool, matrix: &mut Matrix) {
+    fn products(&mut self, block: &[usize], here: bool) -> Arc<Matrix> {
         let constant = matches!(self.problem.smooth, Smooth::LeastSquares { .. });
         // The place of a coordinate in the block whose products are known.
         let known = self.known.take().filter(|_| constant);
@@ -286,15 +293,80 @@ impl<'a> State<'a> {
             Some((before, _)) => block.iter().map(|i| before.binary_search(i).ok()).collect(),
             None => vec![None; block.len()],
         };
-        let classes = self.problem.classes();
-        let columns = &self.problem.columns;
+        let (classes, columns) = (self.problem.classes(), &self.problem.columns);
+        let entries: usize = block.iter().map(|i| columns.row(i / classes).entries()).sum();
+        let mut matrix = Matrix::zeros(block.len(), block.len());
+        let new: Vec<usize> = (0..block.len()).filter(|&i| places[i].is_none()).collect();
+        if entries * SPARSE <= block.len() * self.rows() {
+            self.products_by_rows(block, here, &new, &mut matrix);
+        } else {
+            self.products_by_pairs(block, here, &new, &mut matrix);
+        }
+        for i in 0..block.len() {
+            if let (Some((_, products)), Some(place)) = (&known, places[i]) {
+                let before = products.row(place);
+                for (entry, other) in matrix.row_mut(i).iter_mut().zip(&places) {
+                    *entry = other.map_or(0.0, |other| before[other]);
+                }
+                new.iter().for_each(|&j| matrix[(i, j)] = matrix[(j, i)]);
+            }
+        }
+        let matrix = Arc::new(matrix);
+        if constant && block.is_sorted() {
+            self.known = Some((block.to_vec(), Arc::clone(&matrix)));
+        }
+        matrix
+    }
+
+    /// The new rows of [`Self::products`], each column times the entries that its rows have in the block.
+    fn products_by_rows(&mut self, block: &[usize], here: bool, new: &[usize], matrix: &mut Matrix) {
+        let (classes, columns) = (self.problem.classes(), &self.problem.columns);
+        let mut starts = vec![0; self.rows() + 1];
+        for &i in block {
+            columns.row(i / classes).iter().for_each(|(row, _)| starts[row + 1] += 1);
+        }
+        for row in 0..self.rows() {
+            starts[row + 1] += starts[row];
+        }
+        let (mut next, mut rows) = (starts.clone(), vec![(0, 0.0); starts[self.rows()]]);
+        for (place, &i) in block.iter().enumerate() {
+            for (row, value) in columns.row(i / classes).iter() {
+                rows[next[row]] = (place, value);
+                next[row] += 1;
+            }
+        }
+        let mut multiplications = 0;
+        for &i in new {
+            let sums = matrix.row_mut(i);
+            for (row, own) in columns.row(block[i] / classes).iter() {
+                let others = &rows[starts[row]..starts[row + 1]];
+                multiplications += others.len();
+                if classes == 1 {
+                    let weight = self.weight(row, 0, 0, here);
+                    others.iter().for_each(|(place, value)| sums[*place] += own * value * weight);
+                } else {
+                    let one = block[i] % classes;
+                    for (place, value) in others {
+                        sums[*place] += own * value * self.weight(row, one, block[*place] % classes, here);
+                    }
+                }
+            }
+        }
+        self.multiplications += multiplications as u64;
+    }
+
+    /// The new rows of [`Self::products`], every pair of columns for itself.
+    fn products_by_pairs(&mut self, block: &[usize], here: bool, new: &[usize], matrix: &mut Matrix) {
+        let (classes, columns) = (self.problem.classes(), &self.problem.columns);
         let mut weighted = vec![0.0; self.rows()];
-        for (i, &one) in block.iter().enumerate() {
+        let mut is_new = vec![false; block.len()];
+        for &i in new {
+            let one = block[i];
             let mut spread = false;
-            for j in 0..=i {
-                let other = block[j];
-                if let (Some((_, products)), Some(one), Some(other)) = (&known, places[i], places[j]) {
-                    (matrix[(i, j)], matrix[(j, i)]) = (products[(one, other)], products[(one, other)]);
+            for (j, &other) in block.iter().enumerate() {
+                // The pair was met the other way round.
+                if is_new[j] {
+                    matrix[(i, j)] = matrix[(j, i)];
                     continue;
                 }
                 // Weights depend on the pair of classes only, so one column is spread for all pairs of one.
@@ -307,14 +379,12 @@ impl<'a> State<'a> {
                 let mut product = [0.0];
                 columns.multiply(other / classes..other / classes + 1, &weighted, &mut product);
                 self.multiplications += columns.row(other / classes).entries() as u64;
-                (matrix[(i, j)], matrix[(j, i)]) = (product[0], product[0]);
+                matrix[(i, j)] = product[0];
             }
+            is_new[i] = true;
             for (row, _) in columns.row(one / classes).iter() {
                 weighted[row] = 0.0;
             }
-        }
-        if constant && block.is_sorted() {
-            self.known = Some((block.to_vec(), matrix.clone()));
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Step<'a> {
     pub(super) fixed: Option<&'a FixedBlock>,
     /// Whether the graph of the block has no cycle.
     pub(super) forest: bool,
+    /// How far the model of the block is minimised: 0 for all the way, otherwise the share of the violation that may be left.
+    pub(super) accuracy: f64,
 }
 
 impl Step<'_> {
@@ -106,7 +108,8 @@ impl Step<'_> {
             return self.point(state).iter().zip(changes).map(|(x, change)| x + change).collect();
         }
         let matrix = state.block_matrix(self.block, false);
-        let (target, cost) = minimise(&matrix, self.slopes, &self.point(state), &problem.penalty);
+        let (target, cost) =
+            minimise(&matrix, self.slopes, &self.point(state), &problem.penalty, self.accuracy);
         state.multiplications += cost;
         target
     }
@@ -114,7 +117,7 @@ impl Step<'_> {
     fn newton(&self, state: &mut State<'_>) -> Vec<f64> {
         let matrix = state.block_matrix(self.block, true);
         let point = self.point(state);
-        let (target, cost) = minimise(&matrix, self.slopes, &point, &state.problem.penalty);
+        let (target, cost) = minimise(&matrix, self.slopes, &point, &state.problem.penalty, self.accuracy);
         state.multiplications += cost;
         let changes = self.changes(state, &target);
         let predicted = self.linear(state, &changes, &target);
