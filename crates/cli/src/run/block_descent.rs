@@ -16,6 +16,7 @@ use serde_json::json;
 
 use report::{note, solved, trace_files};
 
+use super::model_file::ModelFile;
 use super::output::write_all;
 use super::rows::{Reading, Rows, coefficients, features_for, print_predictions, quality};
 use crate::arguments::Common;
@@ -417,24 +418,12 @@ fn problem(arguments: &FitArguments, rows: &Rows) -> Result<(Problem, Task), Fai
 const MOST_CLASSES: usize = 10_000;
 
 fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure> {
-    let file = &arguments.model;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::input(format!("{} cannot be read: {error}", file.display())))?;
-    let unusable = |problem: &dyn std::fmt::Display| {
-        Failure::input(format!("{}: {problem}", file.display()))
-            .hint("give a model.json that `fit --out` has written")
-    };
-    let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
-    if saved.schema != MODEL_SCHEMA {
-        return Err(unusable(&format!("its schema is {:?}, but must be {MODEL_SCHEMA:?}", saved.schema)));
-    }
-    saved.model.validate().map_err(|error| unusable(&error))?;
+    let file = ModelFile { path: &arguments.model, schema: MODEL_SCHEMA, writer: "`fit --out`" };
+    let saved: Saved = file.read()?;
+    saved.model.validate().map_err(|error| file.unusable(&error))?;
     if let Some(names) = saved.columns.as_ref().filter(|names| names.len() != saved.model.features()) {
-        return Err(unusable(&format!(
-            "it has {} names for {} features",
-            names.len(),
-            saved.model.features()
-        )));
+        let problem = format!("it has {} names for {} features", names.len(), saved.model.features());
+        return Err(file.unusable(&problem));
     }
     let features = features_for(
         &arguments.data,

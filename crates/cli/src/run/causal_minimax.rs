@@ -13,6 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::model_file::ModelFile;
 use super::output::{quoted, write_all};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
@@ -261,24 +262,11 @@ fn propose(
 }
 
 fn predict(arguments: &CausalMinimax, file: &Path, common: &Common) -> Result<i32, Failure> {
-    let shown = file.display();
-    let again = "fit again with --data and --out";
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::input(format!("{shown}: {error}")).hint("give the model.json of an --out folder")
-    })?;
-    let saved: Saved = serde_json::from_str(&text)
-        .map_err(|error| Failure::input(format!("{shown} is no model: {error}")).hint(again))?;
-    if saved.schema != MODEL_SCHEMA {
-        return Err(Failure::input(format!(
-            "{shown} has the schema {:?}, not {MODEL_SCHEMA:?}",
-            saved.schema
-        ))
-        .hint(again));
-    }
-    saved.model.validate().map_err(|error| Failure::input(format!("{shown}: {error}")))?;
+    let model = ModelFile { path: file, schema: MODEL_SCHEMA, writer: "`--data` with `--out`" };
+    let saved: Saved = model.read()?;
+    saved.model.validate().map_err(|error| model.unusable(&error))?;
     if saved.inputs.len() != saved.model.inputs.len() {
-        return Err(Failure::input(format!("{shown} names another number of columns than its model reads"))
-            .hint(again));
+        return Err(model.unusable(&"it names another number of columns than its model reads"));
     }
     // The parser requires it.
     let test_file = arguments.test.as_deref().unwrap_or(file);

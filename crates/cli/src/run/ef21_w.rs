@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use report::{Report, certificate_words, clients, quality, trace};
 
+use super::model_file::ModelFile;
 use super::output::write_all;
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
@@ -411,18 +412,9 @@ fn without_classes(error: backstitch_optimize::Error) -> Failure {
 }
 
 fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure> {
-    let file = &arguments.model;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::input(format!("{} cannot be read: {error}", file.display())))?;
-    let unusable = |problem: &dyn std::fmt::Display| {
-        Failure::input(format!("{}: {problem}", file.display()))
-            .hint("give a model.json that `fit --out` has written")
-    };
-    let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
-    if saved.schema != MODEL_SCHEMA {
-        return Err(unusable(&format!("its schema is {:?}, but must be {MODEL_SCHEMA:?}", saved.schema)));
-    }
-    saved.model.validate().map_err(|error| unusable(&error))?;
+    let file = ModelFile { path: &arguments.model, schema: MODEL_SCHEMA, writer: "`fit --out`" };
+    let saved: Saved = file.read()?;
+    saved.model.validate().map_err(|error| file.unusable(&error))?;
     let options = LibsvmOptions {
         zero_based: arguments.zero_based,
         features: Some(saved.model.weights.len()),

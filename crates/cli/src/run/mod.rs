@@ -14,6 +14,8 @@ mod exact_permutations;
 mod learn;
 #[cfg(feature = "language")]
 mod locality;
+#[cfg(any(feature = "optimize", feature = "statistics"))]
+mod model_file;
 #[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
 mod output;
 #[cfg(feature = "optimize")]

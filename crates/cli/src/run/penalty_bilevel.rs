@@ -17,6 +17,7 @@ use serde_json::json;
 
 use report::{Found, certified, solved};
 
+use super::model_file::ModelFile;
 use super::output::write_all;
 use super::rows::{Reading, Rows, features_for, print_predictions};
 use crate::arguments::Common;
@@ -505,21 +506,13 @@ fn unknown_label(label: f64) -> Failure {
 }
 
 fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure> {
-    let file = &arguments.model;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::input(format!("{} cannot be read: {error}", file.display())))?;
-    let unusable = |problem: &dyn std::fmt::Display| {
-        Failure::input(format!("{}: {problem}", file.display()))
-            .hint("give a model.json that `select --out` or `clean --out` has written")
-    };
-    let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
-    if saved.schema != MODEL_SCHEMA {
-        return Err(unusable(&format!("its schema is {:?}, but must be {MODEL_SCHEMA:?}", saved.schema)));
-    }
-    saved.model.validate().map_err(|error| unusable(&error))?;
+    let writer = "`select --out` or `clean --out`";
+    let file = ModelFile { path: &arguments.model, schema: MODEL_SCHEMA, writer };
+    let saved: Saved = file.read()?;
+    saved.model.validate().map_err(|error| file.unusable(&error))?;
     let features = saved.model.features() - usize::from(saved.intercept);
     if let Some(names) = saved.columns.as_ref().filter(|names| names.len() != features) {
-        return Err(unusable(&format!("it has {} names for {features} features", names.len())));
+        return Err(file.unusable(&format!("it has {} names for {features} features", names.len())));
     }
     let mut rows = features_for(&arguments.data, saved.columns.as_deref(), features, arguments.zero_based)?;
     if saved.intercept {

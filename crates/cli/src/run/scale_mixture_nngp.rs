@@ -14,6 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::model_file::ModelFile;
 use super::output::{quoted, write_all};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
@@ -259,22 +260,12 @@ fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure
         ))
         .hint("0.95 is usual"));
     }
-    let shown = arguments.model.display();
-    let again = "fit again with --out";
-    let text = std::fs::read_to_string(&arguments.model).map_err(|error| {
-        Failure::input(format!("{shown}: {error}")).hint("give the model.json of an --out folder")
-    })?;
-    let saved: Saved = serde_json::from_str(&text)
-        .map_err(|error| Failure::input(format!("{shown} is no model: {error}")).hint(again))?;
-    if saved.schema != MODEL_SCHEMA {
-        let message = format!("{shown} has the schema {:?}, not {MODEL_SCHEMA:?}", saved.schema);
-        return Err(Failure::input(message).hint(again));
-    }
+    let file = ModelFile { path: &arguments.model, schema: MODEL_SCHEMA, writer: "`fit --out`" };
+    let saved: Saved = file.read()?;
     if saved.inputs.len() != saved.model.inputs.len() {
-        let message = format!("{shown} names another number of columns than its model reads");
-        return Err(Failure::input(message).hint(again));
+        return Err(file.unusable(&"it names another number of columns than its model reads"));
     }
-    let posterior = saved.model.posterior().map_err(|error| Failure::input(format!("{shown}: {error}")))?;
+    let posterior = saved.model.posterior().map_err(|error| file.unusable(&error))?;
     let data = table(&arguments.data)?;
     let (predicted, y) = predictions(&saved, &posterior, &data, &arguments.data, arguments.latent)?;
     let y = y.filter(|_| !arguments.latent);

@@ -57,7 +57,7 @@ fn mistakes() {
     let unknown = ["run", "scale-mixture-nngp", "fit", "--data", "table.csv", "--target", "z"];
     says(sandbox.expect(2, &unknown).stderr, "no column \"z\"");
     let model = ["run", "scale-mixture-nngp", "predict", "--data", "table.csv", "--model", "bad.json"];
-    says(sandbox.expect(2, &model).stderr, "bad.json is no model");
+    says(sandbox.expect(2, &model).stderr, "missing field `schema`");
     assert!(!sandbox.path("model").exists());
 }
 

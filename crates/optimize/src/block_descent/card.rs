@@ -29,7 +29,7 @@ pub const CARD: Card = Card {
         "The Lipschitz constant of a block is within a hundredth above its largest eigenvalue and certified by a Cholesky factor; for \
          forests and colours it is the largest row sum.",
         "The blocks of the default, growing ones, are ours: all coordinates that are not at rest and as many again that promise most, \
-         each solved exactly. It is the variable block that the paper's last section asks for, at least as large as the support.",
+         solved to a tenth of their violation until the support settles and exactly from then on. It is the variable block that the paper's last section asks for, at least as large as the support.",
         "A singular block is lifted by 1e-10 of its largest diagonal entry, instead of a pseudo-inverse.",
         "The quick study has 100 columns and 5 classes in C, and a ridge of 1 in B and C: without one, more columns than rows separate \
          the classes, and there is no minimum.",

@@ -9,7 +9,7 @@ pub const CARD: Card = Card {
     venue: Some("ICLR 2022"),
     official_code: Some(OfficialCode {
         repository: "Hyungi-Lee/Scale-Mixtures-of-Neural-Network-Gaussian-Processes",
-        licence: "none",
+        licence: "no licence file",
     }),
     summary: "Bayesian regression with the limit of wide networks whose last-layer scale is drawn too: calibrated intervals from few rows.",
     helps: "tens to a few hundred rows of a smooth function, where intervals matter as much as means; the Gaussian process is too sure of \
