@@ -1,7 +1,7 @@
 //! The largest eigenvalue of `AᵀDA` by power iteration, from below and from above.
 //!
 //! Power iteration alone approaches the eigenvalue from below, and a step size made from a value below it is not certified. The upper
-//! bound is the least of three that hold:
+//! bound is the least of three that hold, where columns are too many to decompose the matrix:
 //!
 //! - the trace, exact for a single row;
 //! - where no entry is negative, that of Collatz and Wielandt: for a vector v of positive entries, λ is at most
@@ -13,6 +13,10 @@
 use std::ops::Range;
 
 use backstitch_numerics::{SparseMatrix, Stream};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::{MatRef, Par, Spec};
 
 /// Chance that the bound for entries of both signs does not hold.
 const FAILURE: f64 = 1e-9;
@@ -21,6 +25,11 @@ const ROUNDING: f64 = 1e-12;
 /// Entries of the positive vector stay above this, or the ones of weakly coupled features would vanish.
 const FLOOR: f64 = 1e-120;
 
+/// Up to so many columns with entries of both signs the matrix is formed and decomposed: its power iteration would end slowly.
+const DECOMPOSED: usize = 200;
+/// What rounding may do to the eigenvalue of a matrix that was formed of many rows, relative.
+const ROUNDING_OF_SUMS: f64 = 1e-9;
+
 /// What is known of an eigenvalue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EigenvalueBounds {
@@ -28,7 +37,7 @@ pub struct EigenvalueBounds {
     pub lower: f64,
     /// It is at most this.
     pub upper: f64,
-    /// Steps taken.
+    /// Steps of power iteration taken; none where the matrix was decomposed.
     pub steps: usize,
 }
 
@@ -50,6 +59,12 @@ pub fn largest_eigenvalue(
         return EigenvalueBounds { upper: 0.0, ..bounds };
     }
     let nonnegative = rows.clone().all(|row| features.row(row).iter().all(|(_, value)| value >= 0.0));
+    if !nonnegative && used.len() <= DECOMPOSED {
+        if let Some(largest) = decomposed(features, rows.clone(), &weight, &used) {
+            let (lower, upper) = (largest * (1.0 - ROUNDING_OF_SUMS), largest * (1.0 + ROUNDING_OF_SUMS));
+            return EigenvalueBounds { lower, upper: bounds.upper.min(upper).max(lower), steps: 0 };
+        }
+    }
     let length = features.padded_columns();
     let mut vector = vec![0.0; length];
     let mut stream = Stream::new(0, "largest eigenvalue");
@@ -93,6 +108,43 @@ pub fn largest_eigenvalue(
     }
     bounds.upper = bounds.upper.max(bounds.lower);
     bounds
+}
+
+/// The eigenvalue from the matrix itself, on one thread: it does not depend on their number. Nothing where it is not finite.
+fn decomposed(
+    features: &SparseMatrix,
+    rows: Range<usize>,
+    weight: impl Fn(usize) -> f64,
+    used: &[usize],
+) -> Option<f64> {
+    let size = used.len();
+    let mut places = vec![0; features.columns()];
+    used.iter().enumerate().for_each(|(place, &column)| places[column] = place);
+    let (mut matrix, mut full) = (vec![0.0; size * size], vec![0.0; size]);
+    for row in rows {
+        let entries = features.row(row);
+        let entries = || entries.iter().filter(|(_, value)| *value != 0.0);
+        entries().for_each(|(column, value)| full[places[column]] = value);
+        for (column, value) in entries() {
+            // Half of a symmetric matrix.
+            let (place, share) = (places[column], weight(row) * value);
+            let sums = &mut matrix[place * size + place..(place + 1) * size];
+            sums.iter_mut().zip(&full[place..]).for_each(|(sum, value)| *sum += share * value);
+        }
+        entries().for_each(|(column, _)| full[places[column]] = 0.0);
+    }
+    if matrix.iter().any(|entry| !entry.is_finite()) {
+        return None;
+    }
+    let (parallel, parameters, vectors) = (Par::Seq, Spec::default(), ComputeEigenvectors::No);
+    let room = self_adjoint_evd_scratch::<f64>(size, vectors, parallel, parameters);
+    let mut room = MemBuffer::try_new(room).ok()?;
+    let mut values = Diag::<f64>::zeros(size);
+    // The upper half in rows is the lower half in columns.
+    let matrix = MatRef::from_column_major_slice(&matrix, size, size);
+    self_adjoint_evd(matrix, values.as_mut(), None, parallel, MemStack::new(&mut room), parameters).ok()?;
+    let largest = values.column_vector().iter().copied().fold(0.0, f64::max);
+    largest.is_finite().then_some(largest)
 }
 
 /// Columns in which some row has an entry other than zero, ascending.
