@@ -1,16 +1,10 @@
 //! A picture of the objective and the certificate against the iterations.
 
-use std::fmt::Write;
+use backstitch_claim::picture::Picture;
 
 use super::certificate::CertificateKind;
 use super::fit::Measurement;
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 400.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 200.0;
-const TOP: f64 = 24.0;
-const BOTTOM: f64 = 48.0;
 /// Points of a line; a longer trace is thinned.
 const MOST_POINTS: usize = 1_000;
 /// Decades of the axis; what is smaller stands at its lower end.
@@ -24,64 +18,32 @@ pub fn draw(trace: &[Measurement], kind: CertificateKind) -> String {
         CertificateKind::DualityGap => "duality gap",
         CertificateKind::GradientMapping => "gradient mapping",
     };
-    // Told apart also without colour vision (Okabe and Ito).
     let curves = [
-        ("objective above lowest", "#0072b2", points(trace, |line| line.value - lowest)),
-        (certificate, "#d55e00", points(trace, |line| line.certificate)),
+        ("objective above lowest", points(trace, |line| line.value - lowest)),
+        (certificate, points(trace, |line| line.certificate)),
     ];
-    let values = || curves.iter().flat_map(|curve| &curve.2).map(|point| point.1.log10());
+    let values = || curves.iter().flat_map(|curve| &curve.1).map(|point| point.1.log10());
     let high = values().fold(f64::NEG_INFINITY, f64::max);
     let high = if high.is_finite() { high.ceil() } else { 0.0 };
     let low = values().fold(high - 1.0, f64::min).floor().max(high - MOST_DECADES);
     let last = trace.last().map_or(1, |line| line.iteration).max(1);
-    let x = |iteration: usize| LEFT + (WIDTH - LEFT - RIGHT) * iteration as f64 / last as f64;
-    let y = |decade: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - decade.max(low)) / (high - low);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
+    let x = |iteration: usize| iteration as f64 / last as f64;
+    let y = |decade: f64| (decade.max(low) - low) / (high - low);
+    let mut picture = Picture::new(380.0, 330.0, true);
     let step = ((high - low) / 8.0).ceil().max(1.0);
     let mut decade = high;
     while decade >= low {
-        // Writing to a String cannot fail, here and below.
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{LEFT} {:.1}H{:.1}\" stroke=\"#ddd\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">1e{decade}</text>",
-            y(decade),
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            y(decade) + 4.0
-        );
+        picture.mark_y(y(decade), &format!("1e{decade}"));
         decade -= step;
     }
     for iteration in [0, last] {
-        let (place, height) = (x(iteration), HEIGHT - BOTTOM + 18.0);
-        let _ = writeln!(
-            svg,
-            "<text x=\"{place:.1}\" y=\"{height:.1}\" text-anchor=\"middle\">{iteration}</text>"
-        );
+        picture.mark_x(x(iteration), &iteration.to_string());
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">blocks updated</text>",
-        (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 10.0
-    );
-    for (place, (name, colour, points)) in curves.iter().enumerate() {
-        let line: String = points
-            .iter()
-            .map(|(iteration, value)| format!("{:.1},{:.1} ", x(*iteration), y(value.log10())))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\" \
-             fill=\"{colour}\">{name}</text>",
-            line.trim_end(),
-            WIDTH - RIGHT + 10.0,
-            TOP + 16.0 + 20.0 * place as f64,
-        );
+    picture.titles("blocks updated", "");
+    for (name, points) in &curves {
+        picture.line(name, points.iter().map(|(iteration, value)| (x(*iteration), y(value.log10()))));
     }
-    svg + "</svg>\n"
+    picture.finish()
 }
 
 /// The positive values of a trace.
