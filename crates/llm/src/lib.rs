@@ -29,6 +29,7 @@ mod endpoint;
 mod error;
 mod key;
 mod model;
+pub mod question;
 mod recording;
 mod reply;
 mod request;

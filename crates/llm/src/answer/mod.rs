@@ -201,9 +201,12 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split(['"', '“', '”']).skip(1).step_by(2).filter(|text| !text.trim().is_empty())
 }
 
+/// Lower case, single spaces, and nothing around it that dresses a text.
 fn normal_text(text: &str) -> Option<Answer> {
-    let text = text.trim().trim_matches(['"', '“', '”', '\'', '`', '*', '$']);
-    let text = text.trim_end_matches('.').trim_matches(['"', '“', '”', '\'', '}']);
+    const DRESS: [char; 7] = ['"', '“', '”', '\'', '`', '*', '$'];
+    let dress = |character: char| character.is_whitespace() || DRESS.contains(&character);
+    let text = text.trim_start_matches(|character| dress(character) || character == ':');
+    let text = text.trim_end_matches(|character| dress(character) || matches!(character, '.' | '}'));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     (!text.is_empty()).then_some(Answer::Text(text))
 }

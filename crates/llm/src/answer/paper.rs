@@ -17,7 +17,7 @@ pub fn fobar_backward(reply: &str, mark: &str) -> String {
     match behind(reply, mark) {
         (text, true) => last_of_fobar(text),
         (text, false) => {
-            let last = runs(text, |text, at| run_of_digits(text, at)).pop();
+            let last = runs(text, run_of_digits).pop();
             last.map(|run| without_zeros(&run)).unwrap_or_default()
         }
     }
