@@ -74,7 +74,12 @@ const MARKS: [&str; 4] = ["answer is", "####", "answer:", "\\boxed{"];
 /// behind its last equals sign. Without a mark, or with nothing fitting behind it, the last fitting thing of the whole text
 /// counts. A text needs a mark or quotes.
 pub fn extract(reply: &str, kind: Kind) -> Option<Answer> {
-    let marked = behind_last_mark(reply);
+    extract_behind(reply, &MARKS, kind)
+}
+
+/// The same with other marks, in lower case.
+pub fn extract_behind(reply: &str, marks: &[&str], kind: Kind) -> Option<Answer> {
+    let marked = behind_last(marks, reply);
     match kind {
         Kind::Number => {
             let number = marked.and_then(stated_number).or_else(|| last_number(reply));
@@ -114,16 +119,16 @@ pub fn extract(reply: &str, kind: Kind) -> Option<Answer> {
 pub fn parse(text: &str, kind: Kind) -> Option<Answer> {
     let text = text.trim();
     match kind {
-        Kind::Text => normal_text(behind_last_mark(text).unwrap_or(text)),
+        Kind::Text => normal_text(behind_last(&MARKS, text).unwrap_or(text)),
         _ => extract(text, kind),
     }
 }
 
 /// What stands behind the last mark, if there is one.
-fn behind_last_mark(text: &str) -> Option<&str> {
+fn behind_last<'a>(marks: &[&str], text: &'a str) -> Option<&'a str> {
     // Of the same length as the text, so that places fit.
     let lower = text.to_ascii_lowercase();
-    let ends = MARKS.iter().filter_map(|mark| Some(lower.rfind(mark)? + mark.len()));
+    let ends = marks.iter().filter_map(|mark| Some(lower.rfind(mark)? + mark.len()));
     ends.max().map(|end| &text[end..])
 }
 

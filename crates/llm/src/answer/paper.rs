@@ -3,24 +3,17 @@
 //!
 //! Marks are looked for in exactly this spelling. What is given back is the text that the repository compares.
 
-/// FOBAR (arXiv 2308.07758), forward answers: the last number behind the last `mark` ("The answer is"), or of the whole text without one.
-/// Commas are dropped before; a number is a perhaps negative run of digits, perhaps with a slash, then perhaps a point
-/// and more digits, so that `3/4` is one and `1.5/2` is `1.5` and `2`. Trailing zeros are dropped: `5.0` gives `5`. Empty without a number.
-pub fn fobar_forward(reply: &str, mark: &str) -> String {
+/// FOBAR (arXiv 2308.07758), numbers: the last one behind the last `mark`, or of the whole text without the mark, which is "The answer is"
+/// forward and "The value of x is" backward.
+///
+/// Commas are dropped before; a number is a perhaps negative run of digits, then perhaps a slash, perhaps a point, and more digits, so
+/// that `3/4` is one and `1.5/2` is `1.5` and `2`. Trailing zeros are dropped: `5.0` gives `5`. Empty without a number.
+pub fn fobar(reply: &str, mark: &str) -> String {
     let (text, _) = behind(reply, mark);
-    last_of_fobar(text)
-}
-
-/// FOBAR, backward answers: with the mark ("The value of x is") as [`fobar_forward`], but without it the last run of digits
-/// of the whole text; its commas stay, so that `1,000` gives `0`.
-pub fn fobar_backward(reply: &str, mark: &str) -> String {
-    match behind(reply, mark) {
-        (text, true) => last_of_fobar(text),
-        (text, false) => {
-            let last = runs(text, run_of_digits).pop();
-            last.map(|run| without_zeros(&run)).unwrap_or_default()
-        }
-    }
+    let last = runs(&text.replace(',', ""), run_of_fobar).pop();
+    let last = last.map(|run| without_zeros(&run)).unwrap_or_default();
+    let last = last.strip_suffix('.').unwrap_or(&last);
+    last.strip_suffix('/').unwrap_or(last).to_owned()
 }
 
 /// FOBAR, options: the first of the letters A to E behind the last mark, in any word; without the mark the last of the text.
@@ -88,13 +81,6 @@ fn behind<'a>(text: &'a str, mark: &str) -> (&'a str, bool) {
         Some(at) => (&text[at + mark.len()..], true),
         None => (text, false),
     }
-}
-
-fn last_of_fobar(text: &str) -> String {
-    let last = runs(&text.replace(',', ""), run_of_fobar).pop();
-    let last = last.map(|run| without_zeros(&run)).unwrap_or_default();
-    let last = last.strip_suffix('.').unwrap_or(&last);
-    last.strip_suffix('/').unwrap_or(last).to_owned()
 }
 
 /// All runs in a text that do not overlap, from the left. `run` gives the end of the run that begins at a place, if one does.

@@ -2,14 +2,13 @@
 //! Python 3.
 
 use backstitch_llm::answer::paper::{
-    AutoCotKind, auto_cot, fobar_backward, fobar_choice, fobar_forward, reasoning_boundary,
-    reasoning_boundary_agrees,
+    AutoCotKind, auto_cot, fobar, fobar_choice, reasoning_boundary, reasoning_boundary_agrees,
 };
 
 const MARK: &str = "The answer is";
 
 #[test]
-fn fobar() {
+fn fobar_takes_the_last_number() {
     for (reply, expected) in [
         ("The answer is 18.", "18"),
         ("The answer is $1,234.50.", "1234.5"),
@@ -26,17 +25,9 @@ fn fobar() {
         ("The answer is 3.14.15", "15"),
         ("The answer is 12/.5", "12/.5"),
     ] {
-        assert_eq!(fobar_forward(reply, MARK), expected, "{reply}");
+        assert_eq!(fobar(reply, MARK), expected, "{reply}");
     }
-    for (reply, expected) in [
-        ("The value of x is 3.50.", "3.5"),
-        ("x = 1,000", "0"),
-        ("x = 2.5", "5"),
-        ("x=-7 as 3-9", "-9"),
-        ("none", ""),
-    ] {
-        assert_eq!(fobar_backward(reply, "The value of x is"), expected, "{reply}");
-    }
+    assert_eq!(fobar("x = 7. The value of x is 3.50.", "The value of x is"), "3.5");
     assert_eq!(fobar_choice("So B. The answer is (C) and not A.", MARK), "C");
     // Any word has letters.
     assert_eq!(fobar_choice("The answer is probably C", MARK), "B");
