@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,8 +43,9 @@ const TABLES: &str = "
 
 /// Answers in a local SQLite file, under the hash of the full request and the index of the sample.
 ///
-/// Several processes may use the same file at a time; what is written stays when one of them is killed. The file must lie on a
-/// local disk: the locks of SQLite do not work on most network file systems. It holds prompts and replies, and no key.
+/// Several processes may use the same file at a time; what is written stays when one of them is killed. (If two ask the same at the
+/// same time, both pay, and both go on with the answer that came first.) The file must lie on a local disk: the locks of SQLite do not
+/// work on most network file systems. It holds prompts and replies, and no key.
 #[derive(Debug)]
 pub struct Cache {
     file: PathBuf,
@@ -129,12 +130,13 @@ impl Cache {
     ///
     /// # Errors
     /// [`Error::Cache`]: the file cannot be read, or the writer fails.
-    pub fn export(&self, mut writer: impl Write) -> Result<u64, Error> {
+    pub fn export(&self, writer: impl Write) -> Result<u64, Error> {
         let connection = self.connection();
         let mut query = connection
             .prepare("SELECT key, request, sample, reply FROM requests JOIN samples USING (key) ORDER BY key, sample")
             .map_err(|error| self.problem(&error))?;
         let mut rows = query.query([]).map_err(|error| self.problem(&error))?;
+        let mut writer = BufWriter::new(writer);
         let mut written = 0;
         while let Some(row) = rows.next().map_err(|error| self.problem(&error))? {
             let column = |index| row.get::<_, String>(index).map_err(|error| self.problem(&error));
@@ -147,6 +149,7 @@ impl Cache {
             line.write(&mut writer).map_err(|error| self.unreadable(format!("export: {error}")))?;
             written += 1;
         }
+        writer.flush().map_err(|error| self.unreadable(format!("export: {error}")))?;
         Ok(written)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A method puts a [`Request`] for every question of a stage and calls [`Model::complete`] once: an endpoint then sees bounded
 //! concurrency, a model in process full batches, and the result does not depend on timing. What answers is an
-//! [`Endpoint`] (any server that speaks the chat or completions interface of OpenAI), a recording ([`Replay`]), or whatever else implements the trait. [`Stored`] puts a [`Cache`] or a [`Recording`] before a model, so that
-//! nothing is asked, or paid, twice; a [`Budget`] holds an endpoint to hard limits; [`answer`] finds the answer in a reply.
+//! [`Endpoint`] (any server that speaks the chat or completions interface of OpenAI), a recording ([`Replay`]), or whatever else
+//! implements the trait. [`Stored`] puts a [`Cache`] or a [`Recording`] before a model, so that nothing is asked, or paid, twice; a
+//! [`Budget`] holds an endpoint to hard limits; [`question`] reads questions, and [`answer`] finds the answer in a reply.
 //!
 //! # Example
 //! ```no_run

@@ -19,7 +19,7 @@ pub enum FinishReason {
 pub struct Alternative {
     /// Its bytes; a token may be a part of a character.
     pub bytes: Vec<u8>,
-    /// Natural logarithm of its probability.
+    /// Natural logarithm of its probability, finite.
     pub log_probability: f64,
 }
 
@@ -28,7 +28,7 @@ pub struct Alternative {
 pub struct Token {
     /// Its bytes; a token may be a part of a character.
     pub bytes: Vec<u8>,
-    /// Natural logarithm of its probability.
+    /// Natural logarithm of its probability, finite.
     pub log_probability: f64,
     /// The likeliest tokens in its place, likeliest first, as many as were asked for or as the server gives.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -58,8 +58,9 @@ pub struct Usage {
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.prompt_tokens += other.prompt_tokens;
-        self.completion_tokens += other.completion_tokens;
+        // A server may report anything.
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
     }
 }
 

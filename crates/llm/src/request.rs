@@ -7,6 +7,9 @@ use crate::error::Error;
 /// Most alternatives per token that may be asked for: what the strictest of the usual servers gives.
 const MOST_ALTERNATIVES: u32 = 20;
 
+/// Most samples of one request.
+const MOST_SAMPLES: u32 = 10_000;
+
 /// Who speaks in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,7 +54,7 @@ pub struct Request {
     pub max_tokens: u32,
     /// A sample ends before any of these texts.
     pub stop: Vec<String>,
-    /// Samples wanted, at least one; 1 by default.
+    /// Samples wanted, 1 to 10,000; 1 by default.
     pub samples: u32,
     /// Index of the first of them; 0 by default. Samples of the same request with other indices are other draws: asking for
     /// samples 0 to 9 and later for samples 10 to 19 gives twenty.
@@ -119,12 +122,13 @@ impl Request {
         if self.max_tokens == 0 {
             return parameter("max_tokens", "0".into(), "at least 1", "give the most tokens of a reply");
         }
-        if self.samples == 0 || self.first_sample.checked_add(self.samples).is_none() {
-            let way_out = "give the number of samples wanted";
+        let end = self.first_sample.checked_add(self.samples);
+        if !(1..=MOST_SAMPLES).contains(&self.samples) || end.is_none() {
+            let way_out = "take more of them by further requests with another first_sample";
             return parameter(
                 "samples",
                 self.samples.to_string(),
-                "at least 1, and all indices below 2^32",
+                "1 to 10000, with all indices below 2^32",
                 way_out,
             );
         }

@@ -8,6 +8,9 @@ use ureq::http::Uri;
 
 use crate::error::Error;
 
+/// Longest deadline.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Most requests at a time: each has a thread.
 const MOST_CONCURRENCY: u32 = 1024;
 
@@ -52,7 +55,7 @@ pub struct EndpointOptions {
     pub attempts: u32,
     /// Pause before the second attempt, where the server does not say how long; it doubles with each further one; half a second.
     pub first_pause: Duration,
-    /// Longest time for one call, all attempts, pauses and the whole answer together; 10 minutes.
+    /// Longest time for one call, all attempts, pauses and the whole answer together, at most a day; 10 minutes.
     pub deadline: Duration,
     /// Longest wait for a connection; 10 s.
     pub connect_timeout: Duration,
@@ -103,8 +106,9 @@ impl EndpointOptions {
             }
         }
         for (name, time) in [("the deadline", self.deadline), ("the connect timeout", self.connect_timeout)] {
-            if time.is_zero() {
-                let (value, allowed) = ("0 s".into(), "more than 0 s".into());
+            if time.is_zero() || time > LONGEST {
+                let (value, allowed) =
+                    (format!("{} s", time.as_secs_f64()), "above 0 s and at most a day".into());
                 return Err(Error::Parameter { name, value, allowed, way_out: "give it some seconds" });
             }
         }

@@ -63,7 +63,7 @@ fn a_limit_of_cost_is_never_passed() {
 
 #[test]
 fn a_limit_of_time_ends_calls_under_way() {
-    let limits = Limits { seconds: Some(0.5), ..Limits::default() };
+    let limits = Limits { seconds: Some(1.0), ..Limits::default() };
     let scene = Scene::with(
         |options| options.concurrency = 2,
         limits,
@@ -74,10 +74,10 @@ fn a_limit_of_time_ends_calls_under_way() {
     );
     let start = Instant::now();
     let outcomes = scene.model.complete(&requests(20));
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     for error in outcomes.into_iter().filter_map(Result::err) {
-        assert!(error.to_string().starts_with("the limit of 0.5 seconds is reached: "), "{error}");
+        assert!(error.to_string().starts_with("the limit of 1 seconds is reached: "), "{error}");
     }
     assert_eq!(scene.model.store().entries().unwrap().len(), 1, "what arrived is kept");
 }

@@ -45,12 +45,15 @@ fn child(test: &str, base: &str, file: &Path) -> Child {
         .unwrap()
 }
 
-/// In a child: asks everything and prints all texts.
+/// In a child: asks everything, and prints each answer when it is handed over and all of them at the end.
 fn asked_as_a_child() -> bool {
     let Ok(told) = env::var(CHILD) else { return false };
     let (base, file) = told.split_once(' ').unwrap();
-    let replies = stored(base, Path::new(file)).complete(&requests());
-    let all: Vec<String> = replies.into_iter().map(|reply| texts(&reply.unwrap())[0].to_owned()).collect();
+    let mut all = vec![String::new(); REQUESTS as usize];
+    stored(base, Path::new(file)).answer(&requests(), &mut |position, reply| {
+        all[position] = texts(&reply.unwrap())[0].to_owned();
+        println!("arrived:{position}:{}", all[position]);
+    });
     println!("texts:{}", all.join(","));
     true
 }
@@ -63,6 +66,7 @@ fn a_killed_process_loses_nothing_that_had_arrived() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("replies.sqlite");
     let server = counting();
+    let mut arrived: Vec<(usize, String)> = Vec::new();
     for kill_after in [20, 120] {
         let mut child = child("a_killed_process_loses_nothing_that_had_arrived", &server.base, &file);
         let start = Instant::now();
@@ -72,21 +76,30 @@ fn a_killed_process_loses_nothing_that_had_arrived() {
         }
         // SIGKILL.
         child.kill().unwrap();
-        child.wait().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let output = String::from_utf8(output.stdout).unwrap();
+        assert!(!output.contains("texts:"), "it was killed before its end");
+        // The last line may be cut off.
+        let whole = output.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        arrived.extend(whole.lines().filter_map(|line| {
+            let (position, text) = line.strip_prefix("arrived:")?.split_once(':')?;
+            Some((position.parse().unwrap(), text.to_owned()))
+        }));
         let connection = rusqlite::Connection::open(&file).unwrap();
-        let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(whole, "ok");
-        // Eight were under way.
-        let kept = Cache::open(&file).unwrap().entries().unwrap().len();
-        assert!(kept + 8 + 8 >= kill_after, "{kept} of {kill_after} are kept");
+        let intact: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(intact, "ok");
     }
+    assert!(!arrived.is_empty());
     // The same command ends with what is missing.
     let model = stored(&server.base, &file);
     let missing = model.missing(&requests()).unwrap().len();
     assert!((1..REQUESTS as usize).contains(&missing), "{missing}");
     let before = server.asked().len();
-    assert!(model.complete(&requests()).iter().all(Result::is_ok));
+    let replies: Vec<Reply> = model.complete(&requests()).into_iter().map(Result::unwrap).collect();
     assert_eq!(server.asked().len(), before + missing);
+    for (position, text) in arrived {
+        assert_eq!((texts(&replies[position])[0], replies[position].stored), (text.as_str(), 1));
+    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ fn broken_recordings_are_refused_by_line() {
     );
     let broken = refused(format!("{whole}{{\n"));
     assert!(broken.contains("replies.jsonl, line 5: not JSON"), "{broken}");
-    let doubled = refused(format!("{whole}{}\n", whole.lines().next().unwrap().replace("\"0\"", "\"9\"")));
+    let doubled =
+        refused(format!("{whole}{}\n", whole.lines().next().unwrap().replace("\"text\":\"", "\"text\":\"9")));
     assert!(
         doubled.contains("line 5: sample 0 of this request stands in an earlier line with another text"),
         "{doubled}"

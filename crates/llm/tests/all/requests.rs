@@ -194,6 +194,7 @@ fn requests_outside_their_ranges_are_not_sent() {
         (Request { top_p: 0.0, ..question() }, Some("top_p is 0, but must be above 0 and at most 1")),
         (Request { max_tokens: 0, ..question() }, Some("max_tokens is 0")),
         (Request { samples: 0, ..question() }, Some("samples is 0")),
+        (Request { samples: 10_001, ..question() }, Some("samples is 10001, but must be 1 to 10000")),
         (Request { first_sample: u32::MAX, samples: 1, ..question() }, Some("samples is 1")),
         (Request { stop: vec![String::new()], ..question() }, Some("stop is an empty text")),
         (
@@ -240,6 +241,7 @@ fn endpoints_outside_their_ranges_are_refused() {
     assert!(
         refused(|options| options.deadline = std::time::Duration::ZERO).starts_with("the deadline is 0 s")
     );
+    assert!(refused(|options| options.deadline = std::time::Duration::MAX).contains("at most a day"));
     // One endpoint, however it is written.
     for base in
         ["http://localhost:8000/v1", "http://localhost:8000/v1/", "http://localhost:8000/v1/chat/completions"]
@@ -261,4 +263,69 @@ fn a_model_that_forgets_a_request_is_noticed() {
     let identity =
         backstitch_llm::Identity { kind: "test".into(), place: String::new(), model: "none".into() };
     assert!(matches!(Forgetful(identity).complete(&[question()])[..], [Err(Error::Unanswered)]));
+}
+
+/// Every place of an answer, replaced by every kind of value, one at a time.
+#[test]
+fn any_answer_is_no_harm() {
+    fn places(value: &Value, at: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, value)| places(value, format!("{at}/{name}"), found));
+            }
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, value)| places(value, format!("{at}/{index}"), found));
+            }
+            _ => {}
+        }
+        found.push(at);
+    }
+    let good = with_log_probabilities(&Asked { path: String::new(), authorization: None, body: json!({}) });
+    let mut all = Vec::new();
+    places(&good, String::new(), &mut all);
+    let values = [
+        json!(null),
+        json!(-1),
+        json!(1e300),
+        json!(u64::MAX),
+        json!("x"),
+        json!([]),
+        json!([[]]),
+        json!({}),
+        json!(true),
+    ];
+    let bodies: Vec<Value> = all
+        .iter()
+        .flat_map(|place| values.iter().map(move |value| (place, value)))
+        .map(|(place, value)| {
+            let mut body = good.clone();
+            *body.pointer_mut(place).unwrap() = value.clone();
+            body
+        })
+        .collect();
+    let count = bodies.len() as u64;
+    assert!(count > 400);
+    let scene = Scene::with(
+        |options| options.attempts = 1,
+        Limits::default(),
+        move |number, asked| match number.checked_sub(1) {
+            None => Answer::Json(200, with_log_probabilities(asked)),
+            Some(number) => Answer::Json(200, bodies[number].clone()),
+        },
+    );
+    let requests: Vec<Request> = (0..count)
+        .map(|seed| Request { seed: Some(seed), log_probabilities: Some(2), ..question() })
+        .collect();
+    let outcomes = scene.model.complete(&requests);
+    let answered = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert!(answered > 100 && answered < count as usize, "{answered}");
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, Error::Unusable { .. } | Error::NoLogProbabilities { .. }), "{error}");
+    }
+    // What was answered is kept in a form that is read back.
+    let mut export = Vec::new();
+    assert_eq!(scene.model.store().export(&mut export).unwrap() as usize, answered);
 }
