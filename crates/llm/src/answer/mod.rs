@@ -66,13 +66,14 @@ impl fmt::Display for Answer {
 }
 
 /// Marks of an answer, in lower case.
-const MARKS: [&str; 4] = ["answer is", "####", "answer:", "\\boxed{"];
+const MARKS: [&str; 6] = ["answer is", "####", "answer:", "answer :", "answer =", "\\boxed{"];
 
 /// The answer in a reply, by the robust rule; `None` if there is none.
 ///
 /// Behind the last mark, the first fitting thing counts; where an equation follows the mark ("the answer is 3 + 4 = 7"), the number
 /// behind its last equals sign. Without a mark, or with nothing fitting behind it, the last fitting thing of the whole text
-/// counts. A text needs a mark or quotes.
+/// counts; of a multiple choice, the letter that is a last line of its own or stands behind the word "answer" goes before letters
+/// dressed as options. A text needs a mark or quotes.
 pub fn extract(reply: &str, kind: Kind) -> Option<Answer> {
     extract_behind(reply, &MARKS, kind)
 }
@@ -88,11 +89,12 @@ pub fn extract_behind(reply: &str, marks: &[&str], kind: Kind) -> Option<Answer>
         Kind::Choice { options } => {
             let letter = marked
                 .and_then(|text| letters(text, options).next().map(|(letter, _)| letter))
+                .or_else(|| only_letter(reply.trim_end().lines().next_back()?, options))
+                .or_else(|| only_letter(words(behind_last(&["answer"], reply)?).next()?, options))
                 // Somewhere in a sentence, a bare A is a word.
                 .or_else(|| {
                     letters(reply, options).filter(|(_, dressed)| *dressed).last().map(|(letter, _)| letter)
-                })
-                .or_else(|| only_letter(reply, options));
+                });
             letter.map(Answer::Choice)
         }
         Kind::YesNo => {
@@ -178,7 +180,7 @@ fn letters(text: &str, options: u8) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// The letter of a reply that is nothing but a letter.
+/// The letter of a text that is nothing but a letter.
 fn only_letter(text: &str, options: u8) -> Option<char> {
     let bare = text.trim_matches(|character: char| !character.is_alphanumeric());
     let letter = bare.chars().next().filter(|_| bare.len() == 1)?.to_ascii_uppercase();

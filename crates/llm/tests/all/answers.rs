@@ -110,6 +110,10 @@ fn letters_of_options() {
         ("The answer is F.", None),
         ("(A) is wrong, so the answer is (E) not (A).", Some('E')),
         ("I think about it.", None),
+        ("Let A) be the first. Then\nD", Some('D')),
+        ("With (A) it fails. Correct answer - E", Some('E')),
+        ("The chance P(A) is 1/2. Answer = E", Some('E')),
+        ("No answer among A, B", None),
     ] {
         assert_eq!(letter(text), expected, "{text}");
     }
