@@ -237,10 +237,9 @@ impl Error {
     /// Whether every other request would fail for the same reason.
     pub(crate) fn concerns_all(&self) -> bool {
         match self {
-            Self::Unauthorised { .. }
-            | Self::Quota { .. }
-            | Self::NotAnEndpoint { .. }
-            | Self::Spent { .. } => true,
+            // 403 may concern what one prompt asks.
+            Self::Unauthorised { status, .. } => *status == 401,
+            Self::Quota { .. } | Self::NotAnEndpoint { .. } | Self::Spent { .. } => true,
             Self::Unreachable { permanent, .. } => *permanent,
             // An unknown model, or another address.
             Self::Status { status, .. } => *status == 404 || (300..400).contains(status),

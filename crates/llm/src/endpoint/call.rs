@@ -1,6 +1,5 @@
 //! One call: a request is sent until it is answered, cannot succeed, or its time is over.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
@@ -52,7 +51,7 @@ impl Endpoint {
                 Ok(received) => return Ok(received),
                 Err(Failure::Never(error)) => return Err(error),
                 Err(Failure::Without) => {
-                    // Each field is refused once, so this comes to an end. It is not a failed attempt.
+                    // Only fields that were sent are refused, so this comes to an end. It is not a failed attempt.
                     clock.attempts -= 1;
                     continue;
                 }
@@ -105,14 +104,16 @@ impl Endpoint {
     /// One HTTP request.
     fn attempt(&self, request: &Request, clock: &Clock) -> Result<Received, Failure> {
         self.wait(clock)?;
-        let known = lock(&self.refused).clone();
-        let body = wire::body(self.options.kind, &self.options.model, request, &known);
+        let body = wire::body(self.options.kind, &self.options.model, request, &lock(&self.refused));
         let admission = self.budget.admit(most_tokens(request)).map_err(Failure::Never)?;
         let (status, pause, text) = self.exchange(&Value::from(body.clone()).to_string(), clock)?;
         if !(200..300).contains(&status) {
             return Err(match refusal::read(&self.url, status, &text, &body, clock.attempts) {
                 Refusal::Again(error) => Failure::Again { error, pause },
-                Refusal::Without(fields) => self.learn(&known, fields),
+                Refusal::Without(fields) => {
+                    lock(&self.refused).extend(fields);
+                    Failure::Without
+                }
                 Refusal::Never(error) => Failure::Never(error),
             });
         }
@@ -194,16 +195,11 @@ impl Endpoint {
         if permanent { Failure::Never(error) } else { Failure::Again { error, pause: None } }
     }
 
-    fn learn(&self, known: &BTreeSet<wire::Optional>, fields: BTreeSet<wire::Optional>) -> Failure {
-        debug_assert!(fields.is_disjoint(known), "only what was sent is refused");
-        lock(&self.refused).extend(fields);
-        Failure::Without
-    }
-
     fn not_json(&self, text: &str, clock: &Clock) -> Failure {
         let url = self.url.clone();
-        if text.trim_start().starts_with(['{', '[']) {
-            let problem = format!("it is cut off or not JSON ({} bytes)", text.len());
+        let text = text.trim();
+        if text.is_empty() || text.starts_with(['{', '[']) {
+            let problem = format!("it is empty, cut off or not JSON ({} bytes)", text.len());
             return Failure::Unusable(Error::Unusable { url, problem, attempts: clock.attempts });
         }
         let found = format!("success, but no JSON: {}", shortened(text));

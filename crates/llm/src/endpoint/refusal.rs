@@ -35,7 +35,10 @@ pub(super) fn read(url: &str, status: u16, text: &str, sent: &Map<String, Value>
         429 if says(&["insufficient_quota", "exceeded your current quota"]) => {
             Refusal::Never(Error::Quota { url, message })
         }
-        404 | 405 if !is_stated || ["not found", "method not allowed"].contains(&lower.as_str()) => {
+        404 | 405
+            if !is_stated
+                || ["not found", "file not found", "method not allowed"].contains(&lower.as_str()) =>
+        {
             let found = format!("status {status}, {message}");
             Refusal::Never(Error::NotAnEndpoint { url, found })
         }

@@ -89,9 +89,14 @@ fn truncated_json_is_asked_for_once_more() {
     };
     let scene = Scene::new(move |number, _| if number == 0 { truncated() } else { good() });
     assert_good(&scene, 2);
+    let scene = Scene::new(move |number, _| match number {
+        0 => Answer::Text(200, "application/json", String::new()),
+        _ => good(),
+    });
+    assert_good(&scene, 2);
     let scene = Scene::new(move |_, _| truncated());
     let error = assert_failed(&scene, 2);
-    assert!(error.to_string().contains("it is cut off or not JSON"), "{error}");
+    assert!(error.to_string().contains("it is empty, cut off or not JSON"), "{error}");
 }
 
 #[test]
@@ -332,6 +337,19 @@ fn a_wrong_key_ends_the_run() {
     let outcomes = scene.model.complete(&requests);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Unauthorised { status: 401, .. }))));
     scene.assert(Expected { requests: 1, tokens: NOTHING, cached: 0 });
+}
+
+#[test]
+fn a_prompt_that_is_not_allowed_does_not_end_the_run() {
+    let scene = Scene::new(|number, _| match number {
+        0 => Answer::Json(403, error("this input was flagged", "moderation")),
+        _ => good(),
+    });
+    let requests: Vec<Request> = (0..20).map(|seed| Request { seed: Some(seed), ..question() }).collect();
+    let outcomes = scene.model.complete(&requests);
+    let refused: Vec<&Error> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert!(matches!(refused[..], [Error::Unauthorised { status: 403, .. }]), "{refused:?}");
+    scene.assert(Expected { requests: 20, tokens: (190, 57), cached: 19 });
 }
 
 #[test]
