@@ -283,7 +283,12 @@ fn any_answer_is_no_harm() {
         }
         found.push(at);
     }
-    let good = with_log_probabilities(&Asked { path: String::new(), authorization: None, body: json!({}) });
+    let good = with_log_probabilities(&Asked {
+        path: String::new(),
+        authorization: None,
+        body: json!({}),
+        at: std::time::Instant::now(),
+    });
     let mut all = Vec::new();
     places(&good, String::new(), &mut all);
     let values = [

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,8 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) body: Value,
+    /// When it was read.
+    pub(crate) at: Instant,
 }
 
 /// How to answer.
@@ -108,7 +110,12 @@ fn read_request(mut stream: &TcpStream) -> Option<Asked> {
     let mut body = vec![0; header("content-length")?.parse::<usize>().ok()? - 1];
     stream.read_exact(&mut body).ok()?;
     body.push(b'}');
-    Some(Asked { path, authorization: header("authorization"), body: serde_json::from_slice(&body).ok()? })
+    Some(Asked {
+        path,
+        authorization: header("authorization"),
+        body: serde_json::from_slice(&body).ok()?,
+        at: Instant::now(),
+    })
 }
 
 /// Whether the connection stays open.

@@ -160,6 +160,14 @@ fn special_cases() {
     assert!((mean.candidates[1].combined - 0.55).abs() < 1e-8);
     let one_mask = with(Parameters { most_masks: Some(1), ..Parameters::default() });
     assert_eq!((one_mask.masks.len(), one_mask.backward_samples), (1, 16));
+    let mixed = ["12", "12", "12", "12", "7", "7", "7", "9", "9", "1"];
+    let model = solver(&mixed);
+    let checked = one(&method(Parameters { threshold: 3, ..Parameters::default() }), &model, FRUIT);
+    let recovered: Vec<Option<u32>> =
+        checked.candidates.iter().map(|candidate| candidate.recovered).collect();
+    assert_eq!(recovered, [Some(0), Some(16), None, None]);
+    assert_eq!(checked.candidates[2].backward, Some(score::EPSILON));
+    assert_eq!((model.asked().len(), checked.backward_samples), (1 + 2 * 2, 2 * 2 * 8));
     let rare = with(Parameters { threshold: 2, forward_samples: 10, ..Parameters::default() });
     assert_eq!(rare.unchecked, Some(Unchecked::OneCandidate));
 }
