@@ -117,11 +117,15 @@ pub fn extract_behind(reply: &str, marks: &[&str], kind: Kind) -> Option<Answer>
 /// An answer that is given as such: a gold answer, or the text of an option. A gold answer that ends in a mark and the answer (GSM8K
 /// writes `#### 18`) is understood too.
 ///
-/// `None` if it is not of the kind.
+/// `None` if it is not of the kind, or holds several numbers and no mark.
 pub fn parse(text: &str, kind: Kind) -> Option<Answer> {
     let text = text.trim();
     match kind {
         Kind::Text => normal_text(behind_last(&MARKS, text).unwrap_or(text)),
+        Kind::Number if behind_last(&MARKS, text).is_none() => match numbers(text).as_slice() {
+            [number] => Some(Answer::Number(number.value)),
+            _ => None,
+        },
         _ => extract(text, kind),
     }
 }

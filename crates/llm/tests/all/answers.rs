@@ -148,6 +148,8 @@ fn gold_answers() {
     assert_eq!(parse(" 1,000 ", Kind::Number), extract("1000.0", Kind::Number));
     assert_eq!(parse("B", Kind::Choice { options: 5 }), Some(Answer::Choice('B')));
     assert_eq!(parse("Paris", Kind::Text), Some(Answer::Text("paris".into())));
+    assert_eq!(parse("$5 each", Kind::Number), extract("5", Kind::Number));
+    assert_eq!(parse("5 or 6", Kind::Number), None);
     assert_eq!(parse("many", Kind::Number), None);
     assert_eq!(parse("", Kind::Text), None);
 }

@@ -291,8 +291,19 @@ fn a_reset_connection_is_tried_again() {
 
 #[test]
 fn an_answer_byte_by_byte_is_put_together() {
-    let scene = Scene::new(|_, _| Answer::Dribbled(chat(&["4"])));
+    let scene = Scene::new(|_, _| Answer::Dribbled(chat(&["4"]), Duration::ZERO));
     assert_good(&scene, 1);
+}
+
+#[test]
+fn an_answer_that_trickles_ends_at_the_deadline() {
+    let scene = Scene::with(
+        |options| options.deadline = Duration::from_secs(1),
+        Limits::default(),
+        // Some 200 bytes: there is always a next one soon.
+        |_, _| Answer::Dribbled(chat(&["4"]), Duration::from_millis(50)),
+    );
+    assert!(matches!(assert_failed(&scene, 1), Error::Deadline { attempts: 1, .. }));
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub(crate) enum Answer {
     Stalled(Value, Duration),
     /// Half of it, and then the end of the connection.
     Cut(Value),
-    /// One byte per chunk.
-    Dribbled(Value),
+    /// One byte per chunk, with such a pause after each.
+    Dribbled(Value, Duration),
     /// The connection is reset without an answer.
     Reset,
 }
@@ -138,13 +138,14 @@ fn reply(mut stream: &TcpStream, answer: Answer) -> std::io::Result<bool> {
             Ok(false)
         }
         Answer::Cut(value) => send_half(stream, &value).map(|()| false),
-        Answer::Dribbled(value) => {
+        Answer::Dribbled(value, pause) => {
             write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
             )?;
             for byte in value.to_string().bytes() {
                 stream.write_all(&[b'1', b'\r', b'\n', byte, b'\r', b'\n'])?;
+                thread::sleep(pause);
             }
             stream.write_all(b"0\r\n\r\n").map(|()| true)
         }
