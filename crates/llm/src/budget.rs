@@ -222,6 +222,16 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// What so many runs of the same would take.
+    pub fn times(self, count: u64) -> Self {
+        let usage = Usage {
+            prompt_tokens: self.usage.prompt_tokens * count,
+            completion_tokens: self.usage.completion_tokens * count,
+        };
+        let cost = self.cost.map(|cost| cost * count as f64);
+        Self { requests: self.requests * count, samples: self.samples * count, usage, cost }
+    }
+
     /// Seconds, if each request takes `seconds_per_request` and `concurrency` of them run at a time.
     pub fn seconds(&self, seconds_per_request: f64, concurrency: u32) -> f64 {
         self.requests.div_ceil(u64::from(concurrency.max(1))) as f64 * seconds_per_request

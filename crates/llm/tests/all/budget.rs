@@ -127,4 +127,6 @@ fn a_run_is_estimated() {
     assert_eq!(found.cost, Some(1.004));
     assert_eq!(found.seconds(2.0, 64), 32.0);
     assert_eq!(estimate(&all, None).cost, None);
+    let twice: Vec<Request> = all.iter().chain(&all).cloned().collect();
+    assert_eq!(found.times(2), estimate(&twice, Some(PRICES)));
 }

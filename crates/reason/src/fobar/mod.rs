@@ -57,7 +57,7 @@
 //!
 //! # Cost
 //!
-//! `M_F` samples per question; where the samples disagree, `M_B` × masks × candidates more, [`Fobar::most_backward_samples`] at most. Two
+//! `M_F` samples per question; where the samples disagree, `M_B` × masks × candidates more, [`Fobar::most_backward`] at most. Two
 //! batches in all.
 //!
 //! # Example
@@ -89,7 +89,7 @@ use std::collections::HashMap;
 use backstitch_llm::answer::paper;
 use backstitch_llm::answer::{Answer, Kind, extract, extract_behind};
 use backstitch_llm::question::Question;
-use backstitch_llm::{Model, Reply, Request};
+use backstitch_llm::{Estimate, Model, Prices, Reply, Request, estimate};
 
 pub use mask::{Mask, masked, masks, unknown};
 pub use parameters::{Combination, Extraction, Parameters};
@@ -146,18 +146,22 @@ impl Fobar {
             .collect()
     }
 
-    /// Most backward samples that these questions can take: every forward sample another candidate.
-    pub fn most_backward_samples(&self, questions: &[Question]) -> u64 {
-        if self.parameters.alpha == 1.0 {
-            return 0;
+    /// What the backward stage takes at most: every forward sample another candidate.
+    pub fn most_backward(&self, questions: &[Question], prices: Option<Prices>) -> Estimate {
+        let candidates = match self.parameters.forward_samples / self.parameters.threshold {
+            0 | 1 => 0,
+            _ if self.parameters.alpha == 1.0 => 0,
+            candidates => u64::from(candidates),
+        };
+        let mut requests = Vec::new();
+        for question in questions {
+            let unknown = unknown(&with_options(question));
+            for mask in self.masks(question) {
+                let hidden = with_options_of(&masked(&question.text, &mask, &unknown), &question.options);
+                requests.push(self.prompts.backward(&hidden, &unknown, "1000", &self.parameters));
+            }
         }
-        let candidates = u64::from(self.parameters.forward_samples / self.parameters.threshold);
-        let masks: usize = questions.iter().map(|question| self.masks(question).len()).sum();
-        if candidates < 2 {
-            0
-        } else {
-            candidates * masks as u64 * u64::from(self.parameters.backward_samples)
-        }
+        estimate(&requests, prices).times(candidates)
     }
 
     /// Answers questions: all forward samples, then all backward ones. An outcome per question, in their order.

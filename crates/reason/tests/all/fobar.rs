@@ -1,5 +1,6 @@
 //! FOBAR with a scripted model.
 
+use backstitch_llm::Prices;
 use backstitch_llm::answer::Kind;
 use backstitch_llm::question::{Question, read_questions_from};
 use backstitch_reason::Error;
@@ -238,8 +239,15 @@ fn what_a_run_takes_is_known_before() {
     let all = questions(&format!("{FRUIT}\n{{\"id\": 2, \"question\": \"How many?\"}}"));
     let method = method(Parameters::default());
     assert_eq!(method.forward_requests(&all).len(), 2);
-    assert_eq!(method.most_backward_samples(&all), 10 * 2 * 8);
-    let most = |parameters| Fobar::new(parameters, Prompts::default()).unwrap().most_backward_samples(&all);
+    let prices = Prices { prompt: 1.0, completion: 2.0 };
+    let found = method.most_backward(&all, Some(prices));
+    assert_eq!((found.requests, found.samples), (2 * 10, 2 * 10 * 8));
+    assert_eq!(found.usage.completion_tokens, 2 * 10 * 8 * 512);
+    // The role, four demonstrations and the question, some 300 tokens.
+    assert!((200 * 20..600 * 20).contains(&found.usage.prompt_tokens), "{found:?}");
+    assert!((found.cost.unwrap() - prices.cost(found.usage)).abs() < 1e-12);
+    let most =
+        |parameters| Fobar::new(parameters, Prompts::default()).unwrap().most_backward(&all, None).samples;
     assert_eq!(most(Parameters { threshold: 5, ..Parameters::default() }), 2 * 2 * 8);
     assert_eq!(most(Parameters { threshold: 6, ..Parameters::default() }), 0);
     assert_eq!(most(Parameters { alpha: 1.0, ..Parameters::default() }), 0);
