@@ -1,0 +1,16 @@
+//! All integration tests of this crate, one binary.
+
+#![expect(clippy::unwrap_used, reason = "what tests share is a part of tests")]
+
+mod answers;
+mod budget;
+mod cache;
+mod faults;
+mod paper_rules;
+mod questions;
+mod recording;
+mod requests;
+mod scene;
+mod secrets;
+mod server;
+mod throughput;
