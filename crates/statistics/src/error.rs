@@ -286,7 +286,7 @@ pub enum Error {
     #[error(
         "exact inference on {rows} rows takes {} MiB for its matrices, and at most {limit} rows are taken; give a number of inducing \
          points (inducing), fewer rows, or a larger limit (exact_rows)",
-        bytes >> 20
+        bytes.div_ceil(1 << 20)
     )]
     TooManyRows {
         /// Rows found.
