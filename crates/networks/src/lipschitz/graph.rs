@@ -10,6 +10,9 @@ use crate::Error;
 /// Most inputs of a network.
 pub(super) const MOST_INPUTS: usize = 1 << 22;
 
+/// Largest kernel, stride, dilation and padding.
+const MOST_STEPS: usize = 1 << 16;
+
 /// A value of the graph, without the batch.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
@@ -208,7 +211,7 @@ impl Value {
         let places = window.places(grid)?;
         let area = window.kernel[0] * window.kernel[1];
         let count = places[0] * places[1];
-        enough((channels * count).saturating_mul(area))?;
+        enough(channels.saturating_mul(count).saturating_mul(area))?;
         let rows = (0..channels * count).map(|number| {
             let (channel, place) = (number / count, number % count);
             let at = [place / places[1], place % places[1]];
@@ -225,6 +228,17 @@ impl Value {
         let count = self.count();
         let rows = (0..count).map(|number| [(number as u32, scale(number))]);
         self.mapped(self.shape.clone(), rows, (0..count).map(shift).collect())
+    }
+
+    /// Batch normalisation as it is after training: scale, shift, mean and variance, one number per channel each.
+    pub(super) fn normalised(&self, parts: [&[f64]; 4], epsilon: f64) -> Result<Self, Refusal> {
+        let [scale, shift, mean, variance] = parts;
+        let area = self.count() / scale.len().max(1);
+        let factor = |channel: usize| scale[channel] / (variance[channel] + epsilon).sqrt();
+        self.scaled(
+            |number| factor(number / area),
+            |number| shift[number / area] - factor(number / area) * mean[number / area],
+        )
     }
 
     /// The sum with `sign` times another value.
@@ -276,6 +290,10 @@ impl Value {
 impl Window {
     /// How many places the window takes in each direction.
     fn places(&self, grid: [usize; 2]) -> Result<[usize; 2], Refusal> {
+        let numbers = [self.kernel, self.stride, self.dilation].concat();
+        if numbers.iter().chain(&self.padding).any(|number| *number > MOST_STEPS) {
+            return refuse(format!("the window {self:?} is too large"), "repair the model");
+        }
         let mut places = [0; 2];
         for axis in 0..2 {
             let reach = (self.kernel[axis].checked_sub(1)).and_then(|steps| steps.checked_mul(self.dilation[axis]));

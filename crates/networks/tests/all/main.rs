@@ -6,3 +6,4 @@ mod exact_permutations;
 mod exact_permutations_networks;
 mod exact_permutations_vectors;
 mod lipschitz;
+mod lipschitz_models;
