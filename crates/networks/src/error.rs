@@ -89,7 +89,9 @@ pub enum Error {
         tolerance: f64,
     },
     /// A number of values that does not fit.
-    #[error("the {what} has {found} numbers, but the network takes {expected} there; give one number per input of that layer")]
+    #[error(
+        "the {what} has {found} numbers, but the network takes {expected} there; give one number per input of that layer"
+    )]
     Width {
         /// What has the wrong width.
         what: String,

@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use backstitch_data::table::{Table, TableOptions, read_table};
+use backstitch_networks::Error;
 use backstitch_networks::lipschitz::{
     Constants, Lipschitz, Monotonicity, Network, Parameters, Region, Relaxation,
 };
+use backstitch_numerics::Matrix;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -19,7 +21,8 @@ use crate::terminal;
 const LISTED: usize = 12;
 
 /// Prints, for every point and output, an upper bound of the local l-infinity Lipschitz constant, the largest slope that was met there
-/// (a lower bound), and their ratio. With --out, the folder gets bounds.csv, summary.json and, with --monotone, monotonicity.csv.
+/// (a lower bound), and their ratio. With --out, the folder gets bounds.csv, summary.json and, where asked for, monotonicity.csv and
+/// directions.csv.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Reading the result: nowhere in the box around a point does an output change by more than its upper bound times the largest \
@@ -62,6 +65,9 @@ pub(crate) struct LipschitzArguments {
     /// Also say in which inputs each output is certified to only grow, or only fall
     #[arg(long)]
     monotone: bool,
+    /// Directions, one row of inputs each: also bound the slope of each output along them
+    #[arg(long, value_name = "FILE")]
+    directions: Option<PathBuf>,
     /// Folder for the results; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -77,6 +83,13 @@ enum MethodName {
     Ibp,
     /// The product of the layers' norms, the same everywhere
     Global,
+}
+
+/// What is said of a point.
+struct Found {
+    constants: Constants,
+    /// Bounds of slopes along directions: lower, upper, outputs × directions.
+    slopes: Option<(Matrix, Matrix)>,
 }
 
 fn range(text: &str) -> Result<(f64, f64), String> {
@@ -108,17 +121,20 @@ pub(crate) fn execute(arguments: &LipschitzArguments, common: &Common) -> Result
     };
     let method = Lipschitz::new(parameters).map_err(Failure::input)?;
     let network = network(arguments)?;
-    let points = read_table(&arguments.center, &TableOptions::default())
-        .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+    let points = table(&arguments.center, &network)?;
+    let directions = arguments.directions.as_deref().map(|file| table(file, &network)).transpose()?;
     let found = (0..points.values.rows())
-        .map(|row| around(arguments, &method, &network, &points, row))
-        .collect::<Result<Vec<Constants>, Failure>>()?;
+        .map(|row| around(arguments, &method, &network, &points, directions.as_ref(), row))
+        .collect::<Result<Vec<Found>, Failure>>()?;
     let summary = summary(arguments, &network, &points, &found);
     if let Some(folder) = &arguments.out {
         let text = serde_json::to_string_pretty(&summary).map_err(Failure::internal)? + "\n";
         let mut files = vec![("bounds.csv", bounds_csv(&found)), ("summary.json", text)];
         if arguments.monotone {
             files.push(("monotonicity.csv", monotonicity_csv(&points, &found)));
+        }
+        if directions.is_some() {
+            files.push(("directions.csv", directions_csv(&found)));
         }
         write_all(folder, &files)?;
     }
@@ -136,7 +152,8 @@ pub(crate) fn execute(arguments: &LipschitzArguments, common: &Common) -> Result
 fn network(arguments: &LipschitzArguments) -> Result<Network, Failure> {
     let read = |file: &Path| {
         std::fs::read(file).map_err(|error| {
-            Failure::input(format!("{} cannot be read: {error}", file.display())).hint("give a file of a network")
+            Failure::input(format!("{} cannot be read: {error}", file.display()))
+                .hint("give a file of a network")
         })
     };
     let shown = arguments.model.display();
@@ -157,26 +174,41 @@ fn network(arguments: &LipschitzArguments) -> Result<Network, Failure> {
     network.map_err(|error| Failure::input(format!("{shown}: {error}")))
 }
 
+/// A table with one column per input.
+fn table(file: &Path, network: &Network) -> Result<Table, Failure> {
+    let table = read_table(file, &TableOptions::default())
+        .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
+    let (found, expected) = (table.columns.len(), network.inputs());
+    if found == expected {
+        return Ok(table);
+    }
+    let shown = file.display();
+    Err(Failure::input(format!("{shown} has {found} columns, but the network has {expected} inputs"))
+        .hint("give one column per input, row-major for images"))
+}
+
 fn around(
     arguments: &LipschitzArguments,
     method: &Lipschitz,
     network: &Network,
     points: &Table,
+    directions: Option<&Table>,
     row: usize,
-) -> Result<Constants, Failure> {
+) -> Result<Found, Failure> {
     let shown = arguments.center.display();
-    let (found, expected) = (points.columns.len(), network.inputs());
-    if found != expected {
-        return Err(Failure::input(format!("{shown} has {found} columns, but the network has {expected} inputs"))
-            .hint("give one column per input, row-major for images"));
-    }
-    let region = Region::around(points.values.row(row), arguments.radius).and_then(|region| match arguments.clip {
-        Some((low, high)) => region.clipped(low, high),
-        None => Ok(region),
-    });
-    let failed = |error| Failure::input(format!("{shown}, row {row}: {error}"));
+    let region =
+        Region::around(points.values.row(row), arguments.radius).and_then(|region| match arguments.clip {
+            Some((low, high)) => region.clipped(low, high),
+            None => Ok(region),
+        });
+    // An option that is wrong is so for every row.
+    let failed = |error| match error {
+        Error::Parameter { .. } => Failure::input(error),
+        _ => Failure::input(format!("{shown}, row {row}: {error}")),
+    };
     let region = region.map_err(failed)?;
-    method.bound(network, &region).map_err(failed)
+    let slopes = directions.map(|table| method.directional(network, &region, &table.values)).transpose();
+    Ok(Found { slopes: slopes.map_err(failed)?, constants: method.bound(network, &region).map_err(failed)? })
 }
 
 /// JSON and CSV do without a ratio where nothing was met.
@@ -185,7 +217,7 @@ fn ratio(constants: &Constants, output: usize) -> Option<f64> {
     (sampled > 0.0).then(|| constants.upper[output] / sampled)
 }
 
-fn words(arguments: &LipschitzArguments, network: &Network, points: &Table, found: &[Constants]) -> String {
+fn words(arguments: &LipschitzArguments, network: &Network, points: &Table, found: &[Found]) -> String {
     let mut text = format!(
         "{}: {} inputs, {} outputs, {} affine maps, {} neurons\npoint  output         upper         lower  upper/lower\n",
         arguments.model.display(),
@@ -194,7 +226,7 @@ fn words(arguments: &LipschitzArguments, network: &Network, points: &Table, foun
         network.depth(),
         network.neurons()
     );
-    for (point, constants) in found.iter().enumerate() {
+    for (point, Found { constants, .. }) in found.iter().enumerate() {
         for (output, upper) in constants.upper.iter().enumerate() {
             let ratio = ratio(constants, output).map_or("-".into(), |ratio| format!("{ratio:.3}"));
             let lower = constants.sampled.norms[output];
@@ -202,15 +234,16 @@ fn words(arguments: &LipschitzArguments, network: &Network, points: &Table, foun
             let _ = writeln!(text, "{point:>5}  {output:>6}  {upper:>12.6}  {lower:>12.6}  {ratio:>11}");
         }
     }
-    for (point, constants) in found.iter().enumerate() {
+    for (point, Found { constants, .. }) in found.iter().enumerate() {
         let _ = write!(
             text,
-            "point {point}: all outputs at most {:.6}, met {:.6}; {} of {} neurons undecided",
+            "point {point}: all outputs at most {:.6}, met {:.6}",
             constants.largest_upper(),
-            constants.largest_sampled(),
-            constants.undecided,
-            network.neurons()
+            constants.largest_sampled()
         );
+        if network.kinks() > 0 {
+            let _ = write!(text, "; {} of {} ReLUs undecided", constants.undecided, network.kinks());
+        }
         if arguments.branch > 0 {
             let root = constants.root.iter().copied().fold(0.0, f64::max);
             let _ = write!(text, "; before branching {root:.6}, {} parts", constants.domains);
@@ -218,9 +251,19 @@ fn words(arguments: &LipschitzArguments, network: &Network, points: &Table, foun
         text.push('\n');
         if arguments.monotone {
             for output in 0..network.outputs() {
-                let _ = writeln!(text, "point {point}, output {output}: {}", directions(constants, points, output));
+                let _ = writeln!(
+                    text,
+                    "point {point}, output {output}: {}",
+                    movements(constants, points, output)
+                );
             }
         }
+    }
+    if arguments.directions.is_some() {
+        text.push_str("point  output  direction   slope from            to\n");
+        for_slopes(found, |point, output, direction, lower, upper| {
+            let _ = writeln!(text, "{point:>5}  {output:>6}  {direction:>9}  {lower:>11.6}  {upper:>12.6}");
+        });
     }
     text
 }
@@ -238,7 +281,7 @@ fn name_of(kind: Monotonicity) -> &'static str {
 }
 
 /// In which inputs an output grows or falls, in words.
-fn directions(constants: &Constants, points: &Table, output: usize) -> String {
+fn movements(constants: &Constants, points: &Table, output: usize) -> String {
     let mut parts = Vec::new();
     for (kind, name) in KINDS {
         let names: Vec<&str> = (0..points.columns.len())
@@ -246,16 +289,41 @@ fn directions(constants: &Constants, points: &Table, output: usize) -> String {
             .map(|input| points.columns[input].as_str())
             .collect();
         if !names.is_empty() {
-            let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+            let more = if names.len() > LISTED {
+                format!(" and {} more", names.len() - LISTED)
+            } else {
+                String::new()
+            };
             parts.push(format!("{name} in {}{more}", names[..names.len().min(LISTED)].join(", ")));
         }
     }
     parts.join("; ")
 }
 
-fn bounds_csv(found: &[Constants]) -> String {
+/// Calls `visit(point, output, direction, lower, upper)` for every slope that was asked for.
+fn for_slopes(found: &[Found], mut visit: impl FnMut(usize, usize, usize, f64, f64)) {
+    for (point, Found { slopes, .. }) in found.iter().enumerate() {
+        let Some((lower, upper)) = slopes else { continue };
+        for output in 0..lower.rows() {
+            for direction in 0..lower.columns() {
+                let at = (output, direction);
+                visit(point, output, direction, lower[at], upper[at]);
+            }
+        }
+    }
+}
+
+fn directions_csv(found: &[Found]) -> String {
+    let mut text = "point,output,direction,lower,upper\n".to_owned();
+    for_slopes(found, |point, output, direction, lower, upper| {
+        let _ = writeln!(text, "{point},{output},{direction},{lower},{upper}");
+    });
+    text
+}
+
+fn bounds_csv(found: &[Found]) -> String {
     let mut text = "point,output,upper,lower,before_branching,undecided,domains\n".to_owned();
-    for (point, constants) in found.iter().enumerate() {
+    for (point, Found { constants, .. }) in found.iter().enumerate() {
         for (output, upper) in constants.upper.iter().enumerate() {
             let (lower, root) = (constants.sampled.norms[output], constants.root[output]);
             let (undecided, domains) = (constants.undecided, constants.domains);
@@ -265,17 +333,18 @@ fn bounds_csv(found: &[Constants]) -> String {
     text
 }
 
-fn monotonicity_csv(points: &Table, found: &[Constants]) -> String {
-    let mut text = "point,output,input,verdict,slope_lower,slope_upper,slope_least_met,slope_most_met\n".to_owned();
-    for (point, constants) in found.iter().enumerate() {
+fn monotonicity_csv(points: &Table, found: &[Found]) -> String {
+    let mut text =
+        "point,output,input,verdict,slope_lower,slope_upper,slope_least_met,slope_most_met\n".to_owned();
+    for (point, Found { constants, .. }) in found.iter().enumerate() {
         for output in 0..constants.upper.len() {
             for input in 0..points.columns.len() {
                 let at = (output, input);
                 let verdict = name_of(constants.monotonicity(output, input));
-                let (lower, upper) =
-                    constants.entries.as_ref().map_or((f64::NEG_INFINITY, f64::INFINITY), |(lower, upper)| {
-                        (lower[at], upper[at])
-                    });
+                let (lower, upper) = constants
+                    .entries
+                    .as_ref()
+                    .map_or((f64::NEG_INFINITY, f64::INFINITY), |(lower, upper)| (lower[at], upper[at]));
                 let (least, most) = (constants.sampled.least[at], constants.sampled.most[at]);
                 let _ = writeln!(text, "{point},{output},{input},{verdict},{lower},{upper},{least},{most}");
             }
@@ -284,8 +353,8 @@ fn monotonicity_csv(points: &Table, found: &[Constants]) -> String {
     text
 }
 
-fn summary(arguments: &LipschitzArguments, network: &Network, points: &Table, found: &[Constants]) -> Value {
-    let point = |constants: &Constants| {
+fn summary(arguments: &LipschitzArguments, network: &Network, points: &Table, found: &[Found]) -> Value {
+    let point = |Found { constants, slopes }: &Found| {
         let output = |output: usize| {
             let mut entry = json!({
                 "upper": constants.upper[output],
@@ -297,6 +366,10 @@ fn summary(arguments: &LipschitzArguments, network: &Network, points: &Table, fo
                 let inputs = 0..points.columns.len();
                 entry["monotonicity"] =
                     inputs.map(|input| name_of(constants.monotonicity(output, input))).collect();
+            }
+            if let Some((lower, upper)) = slopes {
+                let pairs = lower.row(output).iter().zip(upper.row(output));
+                entry["slopes"] = pairs.map(|(lower, upper)| json!([lower, upper])).collect();
             }
             entry
         };

@@ -65,22 +65,30 @@ impl Descent {
         let mut slopes: Vec<Mat<f64>> = chain
             .steps()
             .iter()
-            .map(|step| Mat::from_fn(count, step.lines().lower_slope.len(), |_, column| step.lines().lower_slope[column]))
+            .map(|step| {
+                Mat::from_fn(count, step.lines().lower_slope.len(), |_, column| {
+                    step.lines().lower_slope[column]
+                })
+            })
             .collect();
         let (mut first, mut second) = (zeros(), zeros());
         let mut best = vec![f64::INFINITY; count];
         let mut rate = self.rate;
         for iteration in 0..=self.steps {
             let mut record = Vec::new();
-            let found =
-                chain.upper(rows.clone(), constants.clone(), vec![0.0; count], Some(&slopes), Some(&mut record));
+            let found = chain.upper(
+                rows.clone(),
+                constants.clone(),
+                vec![0.0; count],
+                Some(&slopes),
+                Some(&mut record),
+            );
             best.iter_mut().zip(&found).for_each(|(best, found)| *best = best.min(*found));
             if iteration == self.steps {
                 break;
             }
-            let corrections = [FIRST_MOMENT, SECOND_MOMENT].map(|moment| {
-                1.0 - moment.powi(i32::try_from(iteration + 1).unwrap_or(i32::MAX))
-            });
+            let corrections = [FIRST_MOMENT, SECOND_MOMENT]
+                .map(|moment| 1.0 - moment.powi(i32::try_from(iteration + 1).unwrap_or(i32::MAX)));
             let (low, high) = chain.end();
             let ends = &record[free.len()];
             let mut values = Mat::from_fn(count, ends.ncols(), |row, column| {

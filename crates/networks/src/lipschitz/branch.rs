@@ -33,8 +33,15 @@ enum Half {
     /// It has no point.
     Empty,
     /// Nothing is left to split.
-    Closed { bound: f64, point: Option<Vec<f64>> },
-    Open { bound: f64, bounds: Bounds, next: (usize, usize) },
+    Closed {
+        bound: f64,
+        point: Option<Vec<f64>>,
+    },
+    Open {
+        bound: f64,
+        bounds: Bounds,
+        next: (usize, usize),
+    },
 }
 
 /// What branch and bound found.
@@ -129,7 +136,13 @@ pub(super) fn branch(
 }
 
 /// Bounds one half of a part.
-fn half(network: &Network, region: &Region, parameters: &Parameters, part: &Part, on: bool) -> Result<Half, Error> {
+fn half(
+    network: &Network,
+    region: &Region,
+    parameters: &Parameters,
+    part: &Part,
+    on: bool,
+) -> Result<Half, Error> {
     let mut decisions = part.decisions.clone();
     decisions.push((part.next.0, part.next.1, on));
     let ends = (region.lower(), region.upper());
@@ -137,7 +150,7 @@ fn half(network: &Network, region: &Region, parameters: &Parameters, part: &Part
     let Some(bounded) = forward(network, ends, effort, Some(&part.bounds), &decisions)? else {
         return Ok(Half::Empty);
     };
-    let answer = Inequalities::of(network, &decisions, &sides(network, &bounded, &decisions))
+    let answer = Inequalities::of(network, ends, &decisions, &sides(network, &bounded, &decisions))
         .solve(region.lower(), region.upper());
     let point = match answer {
         Answer::Empty => return Ok(Half::Empty),

@@ -8,12 +8,11 @@ use faer::Mat;
 
 use super::forward::Decision;
 use super::network::{Activation, Network};
+use super::rounding::factor;
 
 const ITERATIONS: usize = 400;
 /// How far inside the inequalities a point is looked for, where their coefficients sum to 1 in absolute value over the half-widths.
 const INSIDE: f64 = 1e-7;
-/// How far the weighted sum must fail, many times what rounding can do to it.
-const PROOF: f64 = 1e-9;
 
 /// What is known about some inequalities.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,14 +29,25 @@ pub(super) enum Answer {
 pub(super) struct Inequalities {
     rows: Vec<Vec<f64>>,
     constants: Vec<f64>,
+    /// What rounding has done to each of them, anywhere in the box.
+    errors: Vec<f64>,
 }
 
 impl Inequalities {
     /// What decisions say about the input: those of the first stage, and of later ones as long as all kinks before are decided.
     /// `decided` gives the side of every neuron's kink, where it is known.
-    pub(super) fn of(network: &Network, decisions: &[Decision], decided: &[Vec<Option<bool>>]) -> Self {
+    pub(super) fn of(
+        network: &Network,
+        (lower, upper): (&[f64], &[f64]),
+        decisions: &[Decision],
+        decided: &[Vec<Option<bool>>],
+    ) -> Self {
         let mut found = Self::default();
         let inputs = network.inputs();
+        let rounding = factor(inputs + network.stages.iter().map(|stage| stage.map.rows()).sum::<usize>());
+        // The sum of the absolute values of all that was added up for a value.
+        let mut sizes: Vec<f64> =
+            lower.iter().zip(upper).map(|(low, high)| low.abs().max(high.abs())).collect();
         // What comes out of the stage before, as functions of the input: one column each, the constant last.
         let mut values: Option<Mat<f64>> = None;
         for (place, stage) in network.stages.iter().enumerate() {
@@ -49,6 +59,8 @@ impl Inequalities {
                     first
                 }
             };
+            let mut sums: Vec<f64> = stage.bias.iter().map(|bias| bias.abs()).collect();
+            stage.map.for_each(|row, column, weight| sums[row] += weight.abs() * sizes[column]);
             for (neuron, bias) in stage.bias.iter().enumerate() {
                 before[(inputs, neuron)] += bias;
             }
@@ -57,17 +69,25 @@ impl Inequalities {
                 let row = before.col(neuron).iter().take(inputs).map(|entry| sign * entry).collect();
                 found.rows.push(row);
                 found.constants.push(sign * before[(inputs, neuron)]);
+                found.errors.push(rounding * sums[neuron]);
             }
             for (neuron, kind) in stage.activations.iter().enumerate() {
                 let factor = match (kind, decided[place][neuron]) {
                     (Activation::Identity, _) => 1.0,
                     (Activation::Relu, Some(on)) => f64::from(u8::from(on)),
-                    (Activation::LeakyRelu(share), Some(on)) => if on { 1.0 } else { *share },
+                    (Activation::LeakyRelu(share), Some(on)) => {
+                        if on {
+                            1.0
+                        } else {
+                            *share
+                        }
+                    }
                     _ => return found,
                 };
                 before.col_mut(neuron).iter_mut().for_each(|entry| *entry *= factor);
             }
             values = Some(before);
+            sizes = sums;
         }
         found
     }
@@ -78,14 +98,17 @@ impl Inequalities {
         let middle: Vec<f64> = (0..inputs).map(|place| 0.5 * lower[place] + 0.5 * upper[place]).collect();
         let half: Vec<f64> = (0..inputs).map(|place| 0.5 * (upper[place] - lower[place])).collect();
         let mut rows = Vec::with_capacity(self.rows.len());
-        let mut constants = Vec::with_capacity(self.rows.len());
-        for (row, constant) in self.rows.iter().zip(&self.constants) {
+        let (mut constants, mut errors) =
+            (Vec::with_capacity(self.rows.len()), Vec::with_capacity(self.rows.len()));
+        let rounding = factor(inputs + self.rows.len());
+        for ((row, constant), error) in self.rows.iter().zip(&self.constants).zip(&self.errors) {
             let scaled: Vec<f64> = row.iter().zip(&half).map(|(a, half)| a * half).collect();
             let at_middle = constant + row.iter().zip(&middle).map(|(a, middle)| a * middle).sum::<f64>();
             let size: f64 = scaled.iter().map(|a| a.abs()).sum();
             if size > 0.0 {
                 rows.push(scaled.iter().map(|a| a / size).collect::<Vec<f64>>());
                 constants.push(at_middle / size);
+                errors.push(error / size + rounding);
             }
         }
         let squares: f64 = rows.iter().flatten().map(|a| a * a).sum();
@@ -99,23 +122,29 @@ impl Inequalities {
             };
             let pairs = || rows.iter().zip(constants.iter().copied());
             if pairs().all(|(row, constant)| violation(row, constant, &point, INSIDE) <= 0.5 * INSIDE) {
-                let place = |(place, t): (usize, &f64)| (middle[place] + half[place] * t).clamp(lower[place], upper[place]);
+                let place = |(place, t): (usize, &f64)| {
+                    (middle[place] + half[place] * t).clamp(lower[place], upper[place])
+                };
                 return Answer::Point(point.iter().enumerate().map(place).collect());
             }
-            let weights: Vec<f64> = pairs().map(|(row, constant)| violation(row, constant, &ahead, INSIDE)).collect();
+            let weights: Vec<f64> =
+                pairs().map(|(row, constant)| violation(row, constant, &ahead, INSIDE)).collect();
             let mut gradient = vec![0.0; inputs];
             for (row, weight) in rows.iter().zip(&weights).filter(|(_, weight)| **weight > 0.0) {
                 gradient.iter_mut().zip(row).for_each(|(sum, a)| *sum += weight * a);
             }
             let total: f64 = weights.iter().sum();
             let sum: f64 = weights.iter().zip(&constants).map(|(weight, constant)| weight * constant).sum();
-            let sizes: f64 = weights.iter().zip(&constants).map(|(weight, constant)| weight * constant.abs()).sum();
+            let sizes: f64 =
+                weights.iter().zip(&constants).map(|(weight, constant)| weight * constant.abs()).sum();
             let best = sum + gradient.iter().map(|entry| entry.abs()).sum::<f64>();
-            if best < -PROOF * (total + sizes) {
+            let wrong: f64 = weights.iter().zip(&errors).map(|(weight, error)| weight * error).sum();
+            if best < -(wrong + rounding * (total + sizes)) {
                 return Answer::Empty;
             }
             let before = point;
-            point = ahead.iter().zip(&gradient).map(|(t, step)| (t + step / squares).clamp(-1.0, 1.0)).collect();
+            point =
+                ahead.iter().zip(&gradient).map(|(t, step)| (t + step / squares).clamp(-1.0, 1.0)).collect();
             let next = 0.5 * (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt());
             let share = (momentum - 1.0) / next;
             ahead = point.iter().zip(&before).map(|(t, before)| t + share * (t - before)).collect();
@@ -134,6 +163,7 @@ mod tests {
         let strip = |low: f64, high: f64| Inequalities {
             rows: vec![vec![1.0, 1.0], vec![-1.0, -1.0]],
             constants: vec![-low, high],
+            errors: vec![1e-12; 2],
         };
         let solve = |strip: Inequalities| strip.solve(&[-1.0, -1.0], &[1.0, 1.0]);
         assert_eq!(solve(strip(2.1, 3.0)), Answer::Empty);

@@ -90,7 +90,14 @@ pub(super) fn forward(
             let asked: Vec<usize> = all.iter().copied().filter(kinked).collect();
             if !asked.is_empty() {
                 let rows = map.select(&asked, &(0..before.len()).collect::<Vec<_>>()).to_dense(false);
-                let found = linear_bounds(&layers, (lower, upper), &rows, &picked(&stage.bias, &asked), terms, effort);
+                let found = linear_bounds(
+                    &layers,
+                    (lower, upper),
+                    &rows,
+                    &picked(&stage.bias, &asked),
+                    terms,
+                    effort,
+                );
                 for (row, &neuron) in asked.iter().enumerate() {
                     low[neuron] = low[neuron].max(found.0[row]);
                     high[neuron] = high[neuron].min(found.1[row]);

@@ -58,7 +58,10 @@ impl Builder {
     pub(super) fn new(shape: Vec<usize>) -> Result<(Self, Value), Refusal> {
         let count = size(&shape).filter(|count| (1..=MOST_INPUTS).contains(count));
         let Some(count) = count else {
-            return refuse(format!("an input of shape {shape:?} is not from 1 to {MOST_INPUTS} numbers"), TOO_LARGE);
+            return refuse(
+                format!("an input of shape {shape:?} is not from 1 to {MOST_INPUTS} numbers"),
+                TOO_LARGE,
+            );
         };
         Ok((Self { stages: Vec::new() }, whole(shape, count)))
     }
@@ -137,7 +140,9 @@ impl Value {
                         touched.insert(column);
                     }
                 }
-                found.push_row(touched.iter().map(|&column| (column, std::mem::take(&mut sums[column as usize]))));
+                found.push_row(
+                    touched.iter().map(|&column| (column, std::mem::take(&mut sums[column as usize]))),
+                );
             }
             enough(found.entries())?;
         }
@@ -153,7 +158,8 @@ impl Value {
     ) -> Result<Self, Refusal> {
         let inputs = self.count();
         let weights = &weights;
-        let rows = (0..outputs).map(|row| (0..inputs).map(move |column| (column as u32, weights(row, column))));
+        let rows =
+            (0..outputs).map(|row| (0..inputs).map(move |column| (column as u32, weights(row, column))));
         self.mapped(vec![outputs], rows, bias)
     }
 
@@ -224,7 +230,11 @@ impl Value {
     }
 
     /// Number by number, `scale · value + shift`.
-    pub(super) fn scaled(&self, scale: impl Fn(usize) -> f64, shift: impl Fn(usize) -> f64) -> Result<Self, Refusal> {
+    pub(super) fn scaled(
+        &self,
+        scale: impl Fn(usize) -> f64,
+        shift: impl Fn(usize) -> f64,
+    ) -> Result<Self, Refusal> {
         let count = self.count();
         let rows = (0..count).map(|number| [(number as u32, scale(number))]);
         self.mapped(self.shape.clone(), rows, (0..count).map(shift).collect())
@@ -260,14 +270,18 @@ impl Value {
             }
             rows.push_row(sum);
         }
-        let constants = self.constants.iter().zip(&other.constants).map(|(one, other)| one + sign * other).collect();
+        let constants =
+            self.constants.iter().zip(&other.constants).map(|(one, other)| one + sign * other).collect();
         Ok(Self { shape: self.shape.clone(), rows, constants, whole: false })
     }
 
     /// The same numbers in another shape.
     pub(super) fn reshaped(&self, shape: Vec<usize>) -> Result<Self, Refusal> {
         if size(&shape) != Some(self.count()) {
-            return refuse(format!("{} numbers do not fill the shape {shape:?}", self.count()), "repair the model");
+            return refuse(
+                format!("{} numbers do not fill the shape {shape:?}", self.count()),
+                "repair the model",
+            );
         }
         Ok(Self { shape, ..self.clone() })
     }
@@ -296,13 +310,17 @@ impl Window {
         }
         let mut places = [0; 2];
         for axis in 0..2 {
-            let reach = (self.kernel[axis].checked_sub(1)).and_then(|steps| steps.checked_mul(self.dilation[axis]));
+            let reach =
+                (self.kernel[axis].checked_sub(1)).and_then(|steps| steps.checked_mul(self.dilation[axis]));
             let padded = grid[axis]
                 .checked_add(self.padding[axis])
                 .and_then(|sum| sum.checked_add(self.padding[axis + 2]));
             let room = reach.zip(padded).and_then(|(reach, padded)| padded.checked_sub(reach + 1));
             let (Some(room), true) = (room, self.stride[axis] > 0 && self.dilation[axis] > 0) else {
-                return refuse(format!("the window {self:?} does not fit an image of {grid:?}"), "repair the model");
+                return refuse(
+                    format!("the window {self:?} does not fit an image of {grid:?}"),
+                    "repair the model",
+                );
             };
             places[axis] = room / self.stride[axis] + 1;
         }

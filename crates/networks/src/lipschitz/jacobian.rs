@@ -87,7 +87,9 @@ pub(super) fn directional(
     let backward = Backward::new(forward, constant, relaxation, tighten)?;
     let chain = backward.chain(0);
     let slack: Vec<f64> = (0..directions.nrows())
-        .map(|place| backward.pushed_error(first, directions.row(place).iter().map(|entry| entry.abs()).sum()))
+        .map(|place| {
+            backward.pushed_error(first, directions.row(place).iter().map(|entry| entry.abs()).sum())
+        })
         .collect();
     let pushed = first.map.push(directions.as_ref());
     Ok(chain.bounds(pushed.as_ref(), &vec![0.0; slack.len()], &slack))
@@ -124,13 +126,8 @@ impl<'a> Backward<'a> {
     ) -> Result<Self, Error> {
         let count = forward.layers.len();
         let empty = || vec![(Vec::new(), Vec::new()); count];
-        let mut backward = Self {
-            forward,
-            outer: empty(),
-            inner: empty(),
-            lines: vec![Lines::default(); count],
-            tighten,
-        };
+        let mut backward =
+            Self { forward, outer: empty(), inner: empty(), lines: vec![Lines::default(); count], tighten };
         backward.set(count - 1, (constant.clone(), constant), relaxation);
         for stage in (0..count - 1).rev() {
             let found = backward.behind(stage + 1, relaxation)?;

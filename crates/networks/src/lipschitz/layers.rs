@@ -22,7 +22,10 @@ struct Description {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Layer {
     /// Weights outputs × inputs, as PyTorch's Linear has them.
-    Dense { weight: String, bias: Option<String> },
+    Dense {
+        weight: String,
+        bias: Option<String>,
+    },
     /// Weights outputs × channels × height × width.
     Convolution {
         weight: String,
@@ -45,16 +48,25 @@ enum Layer {
         #[serde(default = "epsilon")]
         epsilon: f64,
     },
-    AveragePooling { kernel: [usize; 2], stride: Option<[usize; 2]> },
+    AveragePooling {
+        kernel: [usize; 2],
+        stride: Option<[usize; 2]>,
+    },
     Flatten {},
     Relu {},
-    LeakyRelu { share: f64 },
+    LeakyRelu {
+        share: f64,
+    },
     Tanh {},
     Sigmoid {},
     /// Keeps the value under a name, for a later sum.
-    Keep { name: String },
+    Keep {
+        name: String,
+    },
     /// Adds a kept value.
-    Add { name: String },
+    Add {
+        name: String,
+    },
 }
 
 fn ones() -> [usize; 2] {
@@ -101,15 +113,15 @@ impl Network {
             begun.map_err(|Refusal { problem, way_out }| Error::Model { problem, way_out })?;
         let mut kept: Vec<(String, Value)> = Vec::new();
         for (place, layer) in description.layers.iter().enumerate() {
-            value = layer.apply(&mut builder, value, &mut kept, &tensors).map_err(|Refusal { problem, way_out }| {
-                Error::Operator {
+            value = layer.apply(&mut builder, value, &mut kept, &tensors).map_err(
+                |Refusal { problem, way_out }| Error::Operator {
                     operator: layer.name().into(),
                     node: place,
                     name: layer.weight().unwrap_or_default().into(),
                     problem,
                     way_out,
-                }
-            })?;
+                },
+            )?;
         }
         builder.finish(value.flat())
     }
@@ -161,7 +173,10 @@ impl Layer {
             Self::Dense { weight, bias } => {
                 let (shape, weights) = tensor(tensors, weight)?;
                 let [outputs, inputs] = shape[..] else {
-                    return refuse(format!("its weights have the shape {shape:?}, not outputs × inputs"), AGAIN);
+                    return refuse(
+                        format!("its weights have the shape {shape:?}, not outputs × inputs"),
+                        AGAIN,
+                    );
                 };
                 if value.shape != [inputs] {
                     return refuse(
@@ -228,7 +243,9 @@ fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f64>
         Dtype::F32 => parsed(bytes, |bytes| f64::from(f32::from_le_bytes(bytes))),
         Dtype::F16 => parsed(bytes, |bytes| f16::from_le_bytes(bytes).to_f64()),
         Dtype::BF16 => parsed(bytes, |bytes| bf16::from_le_bytes(bytes).to_f64()),
-        other => return refuse(format!("tensor {name:?} is of type {other:?}"), "save it in single precision"),
+        other => {
+            return refuse(format!("tensor {name:?} is of type {other:?}"), "save it in single precision");
+        }
     };
     if values.is_empty() {
         return refuse(format!("tensor {name:?} has no numbers"), AGAIN);

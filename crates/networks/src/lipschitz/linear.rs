@@ -219,7 +219,8 @@ impl Map {
         offset: Option<&[f64]>,
         transposed: bool,
     ) -> (Vec<f64>, Vec<f64>) {
-        let (to, from) = if transposed { (self.columns(), self.rows()) } else { (self.rows(), self.columns()) };
+        let (to, from) =
+            if transposed { (self.columns(), self.rows()) } else { (self.rows(), self.columns()) };
         let zeros = || vec![0.0; to];
         let (mut low, mut high, mut low_size, mut high_size) = (zeros(), zeros(), zeros(), zeros());
         self.for_each(|row, column, weight| {

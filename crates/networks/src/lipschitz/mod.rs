@@ -175,11 +175,12 @@ impl Lipschitz {
         let Parameters { relaxation, samples, seed, .. } = self.parameters;
         let mut sampled = sampling::sample(network, region, samples, seed);
         if relaxation == Relaxation::Global {
-            let upper: Vec<f64> = (0..network.outputs()).map(|output| jacobian::global(network, output)).collect();
+            let upper: Vec<f64> =
+                (0..network.outputs()).map(|output| jacobian::global(network, output)).collect();
             if upper.iter().any(|value| !value.is_finite()) {
                 return Err(Error::Overflow { layer: network.depth() - 1 });
             }
-            let (root, undecided) = (upper.clone(), network.neurons());
+            let (root, undecided) = (upper.clone(), network.kinks());
             return Ok(Constants { upper, root, sampled, entries: None, undecided, domains: 0 });
         }
         let forward = self.forward(network, region)?;
@@ -223,7 +224,8 @@ impl Lipschitz {
             });
         }
         let forward = self.forward(network, region)?;
-        let rows = Mat::from_fn(directions.rows(), directions.columns(), |row, column| directions[(row, column)]);
+        let rows =
+            Mat::from_fn(directions.rows(), directions.columns(), |row, column| directions[(row, column)]);
         let found: Vec<(Vec<f64>, Vec<f64>)> = (0..network.outputs())
             .into_par_iter()
             .map(|output| jacobian::directional(&forward, output, &rows, relaxation, tighten))
@@ -274,7 +276,9 @@ impl Constants {
             (true, true) => Monotonicity::Constant,
             (true, false) => Monotonicity::Increasing,
             (false, true) => Monotonicity::Decreasing,
-            (false, false) if self.sampled.least[at] < 0.0 && self.sampled.most[at] > 0.0 => Monotonicity::Neither,
+            (false, false) if self.sampled.least[at] < 0.0 && self.sampled.most[at] > 0.0 => {
+                Monotonicity::Neither
+            }
             (false, false) => Monotonicity::Unknown,
         }
     }

@@ -29,7 +29,13 @@ impl Activation {
     pub(super) fn value(self, z: f64) -> f64 {
         match self {
             Self::Relu => z.max(0.0),
-            Self::LeakyRelu(share) => if z > 0.0 { z } else { share * z },
+            Self::LeakyRelu(share) => {
+                if z > 0.0 {
+                    z
+                } else {
+                    share * z
+                }
+            }
             Self::Tanh => z.tanh(),
             Self::Sigmoid => sigmoid(z),
             Self::Identity => z,
@@ -40,7 +46,13 @@ impl Activation {
     pub(super) fn slope(self, z: f64) -> f64 {
         match self {
             Self::Relu => f64::from(u8::from(z > 0.0)),
-            Self::LeakyRelu(share) => if z > 0.0 { 1.0 } else { share },
+            Self::LeakyRelu(share) => {
+                if z > 0.0 {
+                    1.0
+                } else {
+                    share
+                }
+            }
             Self::Tanh => {
                 let value = z.tanh();
                 (1.0 - value) * (1.0 + value)
@@ -151,8 +163,14 @@ impl Network {
 
     /// Numbers between the affine maps that an activation is applied to.
     pub fn neurons(&self) -> usize {
-        let real = |stage: &Stage| stage.activations.iter().filter(|kind| **kind != Activation::Identity).count();
+        let real =
+            |stage: &Stage| stage.activations.iter().filter(|kind| **kind != Activation::Identity).count();
         self.stages.iter().map(real).sum()
+    }
+
+    /// Those of them whose activation has a kink, so that they can be on or off.
+    pub fn kinks(&self) -> usize {
+        self.stages.iter().flat_map(|stage| &stage.activations).filter(|kind| kind.has_kink()).count()
     }
 
     /// Affine maps.

@@ -67,7 +67,11 @@ impl Parameters {
     /// [`Error::Parameter`] for the first one outside its range.
     pub fn validate(&self) -> Result<(), Error> {
         let check = |fine: bool, name, value: String, allowed: &str, way_out| {
-            if fine { Ok(()) } else { Err(Error::Parameter { name, value, allowed: allowed.into(), way_out }) }
+            if fine {
+                Ok(())
+            } else {
+                Err(Error::Parameter { name, value, allowed: allowed.into(), way_out })
+            }
         };
         let count = |name, value: usize, most: usize, way_out| {
             check(value <= most, name, value.to_string(), &format!("from 0 to {most}"), way_out)
@@ -76,16 +80,36 @@ impl Parameters {
         count("domains", self.domains, 100_000_000, "use 10000")?;
         count("samples", self.samples, 100_000_000, "use 1000")?;
         let rate = self.slope_rate;
-        check(rate.is_finite() && rate > 0.0, "slope_rate", rate.to_string(), "positive and finite", "use 0.5")?;
+        check(
+            rate.is_finite() && rate > 0.0,
+            "slope_rate",
+            rate.to_string(),
+            "positive and finite",
+            "use 0.5",
+        )?;
         let decay = self.slope_decay;
-        check(decay > 0.0 && decay <= 1.0, "slope_decay", decay.to_string(), "above 0 and at most 1", "use 0.98")?;
+        check(
+            decay > 0.0 && decay <= 1.0,
+            "slope_decay",
+            decay.to_string(),
+            "above 0 and at most 1",
+            "use 0.98",
+        )?;
         match self.seconds {
-            Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
-                check(false, "seconds", seconds.to_string(), "positive and finite", "leave it out for no limit")
-            }
-            Some(_) if self.domains == 0 => {
-                check(false, "seconds", "given".into(), "left out without branch and bound", "give domains too")
-            }
+            Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => check(
+                false,
+                "seconds",
+                seconds.to_string(),
+                "positive and finite",
+                "leave it out for no limit",
+            ),
+            Some(_) if self.domains == 0 => check(
+                false,
+                "seconds",
+                "given".into(),
+                "left out without branch and bound",
+                "give domains too",
+            ),
             _ => Ok(()),
         }
     }

@@ -68,7 +68,8 @@ impl<'a> Chain<'a> {
     ) {
         let (slope, offset) = lines.sizes();
         let behind = next.as_ref().map_or(0.0, |next| {
-            let bias = next.bias.map_or(0.0, |bias| bias.iter().fold(0.0_f64, |most, value| most.max(value.abs())));
+            let bias =
+                next.bias.map_or(0.0, |bias| bias.iter().fold(0.0_f64, |most, value| most.max(value.abs())));
             next.weight + bias
         });
         let error = self.factor * (slope * (behind + largest(inside)) + offset);

@@ -31,7 +31,13 @@ impl Region {
             let moved = |value: &f64| {
                 let end = value + side * radius;
                 // A radius of zero is the point itself.
-                if end == *value && radius == 0.0 { end } else if side > 0.0 { end.next_up() } else { end.next_down() }
+                if end == *value && radius == 0.0 {
+                    end
+                } else if side > 0.0 {
+                    end.next_up()
+                } else {
+                    end.next_down()
+                }
             };
             center.iter().map(moved).collect()
         };
@@ -45,7 +51,11 @@ impl Region {
     /// end is above the upper one.
     pub fn between(lower: Vec<f64>, upper: Vec<f64>) -> Result<Self, Error> {
         if lower.len() != upper.len() {
-            return Err(Error::Width { what: "upper corner".into(), found: upper.len(), expected: lower.len() });
+            return Err(Error::Width {
+                what: "upper corner".into(),
+                found: upper.len(),
+                expected: lower.len(),
+            });
         }
         for (what, corner) in [("lower corner", &lower), ("upper corner", &upper)] {
             if let Some(index) = corner.iter().position(|value| !value.is_finite()) {
@@ -92,7 +102,9 @@ impl Region {
 
 fn empty(index: usize, lower: f64, upper: f64) -> Error {
     Error::Model {
-        problem: format!("input {index} of the box would have to be from {lower} to {upper}: the box is empty"),
+        problem: format!(
+            "input {index} of the box would have to be from {lower} to {upper}: the box is empty"
+        ),
         way_out: "give a center inside the range of the data",
     }
 }

@@ -76,7 +76,13 @@ pub(super) fn derivative(activation: Activation, l: f64, u: f64) -> (f64, f64) {
         Activation::LeakyRelu(share) => two_sided(share),
         Activation::Tanh | Activation::Sigmoid => {
             // Even, and falling away from zero.
-            let (near, far) = if l > 0.0 { (l, u) } else if u < 0.0 { (u, l) } else { (0.0, l.abs().max(u)) };
+            let (near, far) = if l > 0.0 {
+                (l, u)
+            } else if u < 0.0 {
+                (u, l)
+            } else {
+                (0.0, l.abs().max(u))
+            };
             let top = if activation == Activation::Tanh { 1.0 } else { 0.25 };
             let least = (activation.slope(far) - FUNCTION_SLACK).max(0.0);
             (least, (activation.slope(near) + FUNCTION_SLACK).min(top))
@@ -99,7 +105,12 @@ pub(super) fn range(activation: Activation, l: f64, u: f64) -> (f64, f64) {
 }
 
 /// Lines around an activation over l ≤ z ≤ u. `decided` fixes a kink to its left (`Some(false)`) or right side.
-pub(super) fn activation_lines(activation: Activation, l: f64, u: f64, decided: Option<bool>) -> (Line, Line) {
+pub(super) fn activation_lines(
+    activation: Activation,
+    l: f64,
+    u: f64,
+    decided: Option<bool>,
+) -> (Line, Line) {
     let share = match activation {
         Activation::Identity => return ((1.0, 0.0), (1.0, 0.0)),
         Activation::Tanh | Activation::Sigmoid => return smooth_lines(activation, l, u),
@@ -204,14 +215,22 @@ mod tests {
     #[test]
     fn lines_are_above_and_below() {
         let mut stream = Stream::new(0, "relaxation");
-        let kinds =
-            [Activation::Relu, Activation::LeakyRelu(0.1), Activation::Tanh, Activation::Sigmoid, Activation::Identity];
+        let kinds = [
+            Activation::Relu,
+            Activation::LeakyRelu(0.1),
+            Activation::Tanh,
+            Activation::Sigmoid,
+            Activation::Identity,
+        ];
         for trial in 0..2_000 {
             let size = 10_f64.powf(4.0 * stream.uniform() - 2.0);
             let (one, other) = (size * stream.normal(), size * stream.normal());
             let (l, u) = if trial % 10 == 0 { (one, one) } else { (one.min(other), one.max(other)) };
             for kind in kinds {
-                let decided = kind.has_kink().then_some(()).and((l > 0.0).then_some(true).or((u < 0.0).then_some(false)));
+                let decided = kind
+                    .has_kink()
+                    .then_some(())
+                    .and((l > 0.0).then_some(true).or((u < 0.0).then_some(false)));
                 let (lower, upper) = activation_lines(kind, l, u, decided);
                 let (low, high) = range(kind, l, u);
                 let (least, most) = derivative(kind, l, u);

@@ -43,8 +43,12 @@ impl Sampled {
 
 /// Looks at the middle, at random points inside and at random corners, and climbs from the best ones.
 pub(super) fn sample(network: &Network, region: &Region, samples: usize, seed: u64) -> Sampled {
-    let middle: Vec<f64> =
-        region.lower().iter().zip(region.upper()).map(|(low, high)| (0.5 * low + 0.5 * high).clamp(*low, *high)).collect();
+    let middle: Vec<f64> = region
+        .lower()
+        .iter()
+        .zip(region.upper())
+        .map(|(low, high)| (0.5 * low + 0.5 * high).clamp(*low, *high))
+        .collect();
     let mut seen = Seen::new(network, &middle);
     seen.look(network, &middle);
     let parts: Vec<Seen> = (0..samples.div_ceil(CHUNK))
@@ -110,7 +114,8 @@ fn climb(network: &Network, region: &Region, start: &[f64], output: usize, side:
         let share = 0.5 * 0.85_f64.powi(i32::try_from(step).unwrap_or(i32::MAX));
         for (place, value) in point.iter_mut().enumerate() {
             let (low, high) = (region.lower()[place], region.upper()[place]);
-            *value = (*value + side * share * (high - low) * gradient[(output, place)].signum()).clamp(low, high);
+            *value =
+                (*value + side * share * (high - low) * gradient[(output, place)].signum()).clamp(low, high);
         }
     }
 }

@@ -167,7 +167,8 @@ fn degenerate_networks() {
     let found = bound(quick(), &dead, &Region::around(&[0.0], 1.0).unwrap());
     assert_eq!(found.monotonicity(0, 0), Monotonicity::Constant);
     assert_eq!((found.upper[0], found.largest_sampled()), (0.0, 0.0));
-    let deep = Network::dense(&[off.clone(), (Matrix::zeros(2, 2), vec![0.0; 2]), last], Activation::Relu).unwrap();
+    let deep =
+        Network::dense(&[off.clone(), (Matrix::zeros(2, 2), vec![0.0; 2]), last], Activation::Relu).unwrap();
     assert!(bound(quick(), &deep, &Region::around(&[0.0], 9.0).unwrap()).upper[0] < 1e-12);
 }
 
@@ -212,11 +213,15 @@ fn directions() {
             let network = drawn(widths, activation, &mut stream);
             let region = Region::around(&point(4, &mut stream), 0.2).unwrap();
             let method = Lipschitz::new(quick()).unwrap();
-            let directions = Matrix::from_fn(3, 4, |row, column| if row == 0 { 1.0 } else { (row * column) as f64 - 1.5 });
+            let directions =
+                Matrix::from_fn(3, 4, |row, column| if row == 0 { 1.0 } else { (row * column) as f64 - 1.5 });
             let (lower, upper) = method.directional(&network, &region, &directions).unwrap();
             for _ in 0..100 {
                 let x: Vec<f64> = (0..4)
-                    .map(|place| region.lower()[place] + stream.uniform() * (region.upper()[place] - region.lower()[place]))
+                    .map(|place| {
+                        region.lower()[place]
+                            + stream.uniform() * (region.upper()[place] - region.lower()[place])
+                    })
                     .collect();
                 let jacobian = network.jacobian(&x).unwrap();
                 for output in 0..2 {
@@ -335,7 +340,8 @@ fn budgets_and_threads() {
     let mut stream = Stream::new(7, "budgets");
     let network = drawn(&[8, 16, 16, 3], Activation::Relu, &mut stream);
     let region = Region::around(&point(8, &mut stream), 0.15).unwrap();
-    let with = |domains| bound(Parameters { domains, samples: 200, ..Parameters::default() }, &network, &region);
+    let with =
+        |domains| bound(Parameters { domains, samples: 200, ..Parameters::default() }, &network, &region);
     let mut before = with(0).upper;
     for domains in [64, 512, 2_048] {
         let now = with(domains).upper;
@@ -366,7 +372,10 @@ fn mistakes_are_named() {
     says(Network::dense(&[], Activation::Relu).unwrap_err(), "there is no layer");
     let one = |rows, columns| (Matrix::zeros(rows, columns), vec![0.0; rows]);
     says(Network::dense(&[one(2, 3), one(1, 4)], Activation::Relu).unwrap_err(), "input of layer 1 has 4");
-    says(Network::dense(&[(Matrix::zeros(2, 3), vec![0.0])], Activation::Relu).unwrap_err(), "bias of layer 0 has 1");
+    says(
+        Network::dense(&[(Matrix::zeros(2, 3), vec![0.0])], Activation::Relu).unwrap_err(),
+        "bias of layer 0 has 1",
+    );
     says(Network::dense(&[one(1, 1)], Activation::LeakyRelu(2.0)).unwrap_err(), "leaky ReLU is 2");
     let infinite = (Matrix::new(1, 1, vec![f64::INFINITY]).unwrap(), vec![0.0]);
     says(Network::dense(&[infinite], Activation::Relu).unwrap_err(), "not finite");

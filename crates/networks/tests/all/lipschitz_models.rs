@@ -62,7 +62,8 @@ fn bounds_are_those_of_the_transcription() {
     for entry in vectors() {
         for bounds in entry["bounds"].as_array().into_iter().flatten() {
             let network = model(entry["model"].as_str().unwrap());
-            let region = Region::around(&numbers(&bounds["center"]), bounds["radius"].as_f64().unwrap()).unwrap();
+            let region =
+                Region::around(&numbers(&bounds["center"]), bounds["radius"].as_f64().unwrap()).unwrap();
             let found = method.bound(&network, &region).unwrap();
             close(&found.upper, &numbers(&bounds["upper"]), 1e-10, "upper");
             let (low, high) = found.entries.unwrap();
@@ -137,9 +138,15 @@ fn operators_are_refused_by_name() {
         let error = refused(name).to_string();
         assert!(error.contains(words), "{error}");
     };
-    says("refused-softmax.onnx", "operator Softmax at node 1 (\"probs\"): it is not bounded here; cut it off");
+    says(
+        "refused-softmax.onnx",
+        "operator Softmax at node 1 (\"probs\"): it is not bounded here; cut it off",
+    );
     says("refused-maxpool.onnx", "operator MaxPool at node 1");
-    says("refused-erf.onnx", "operator Erf at node 1 (\"probs\"): it is not read; the network can be given as safetensors");
+    says(
+        "refused-erf.onnx",
+        "operator Erf at node 1 (\"probs\"): it is not read; the network can be given as safetensors",
+    );
     says("refused-shape.onnx", "fixed batch size of 1");
     says("refused-product.onnx", "it multiplies or divides by a value");
     says("refused-width.onnx", "weights for 3 inputs meet a value of shape [4]");
@@ -162,7 +169,10 @@ fn weights(tensors: &[(&str, &[usize], &[f64])]) -> Vec<u8> {
     for (name, shape, values) in tensors {
         let from = data.len();
         data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-        header.insert((*name).into(), json!({"dtype": "F64", "shape": shape, "data_offsets": [from, data.len()]}));
+        header.insert(
+            (*name).into(),
+            json!({"dtype": "F64", "shape": shape, "data_offsets": [from, data.len()]}),
+        );
     }
     let header = serde_json::to_vec(&header).unwrap();
     [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
@@ -199,18 +209,23 @@ fn a_list_of_layers_is_the_onnx_model() {
     for channel in 0..4 {
         for (row, column) in (0..9_usize).map(|place| (place / 3, place % 3)) {
             let mut sum = bias[channel];
-            for (own, (down, right)) in (0..2).flat_map(|own| (0..9_usize).map(move |tap| (own, (tap / 3, tap % 3)))) {
+            for (own, (down, right)) in
+                (0..2).flat_map(|own| (0..9_usize).map(move |tap| (own, (tap / 3, tap % 3))))
+            {
                 let (y, z) = ((2 * row + down).wrapping_sub(1), (2 * column + right).wrapping_sub(1));
                 if y < 6 && z < 6 {
                     sum += kernel[((channel * 2 + own) * 3 + down) * 3 + right] * x[own * 36 + y * 6 + z];
                 }
             }
-            let normal = (sum - mean[channel]) / (variance[channel] + 1e-5_f64).sqrt() * scale[channel] + shift[channel];
+            let normal = (sum - mean[channel]) / (variance[channel] + 1e-5_f64).sqrt() * scale[channel]
+                + shift[channel];
             flat.push(normal + if normal > 0.0 { normal } else { 0.1 * normal });
         }
     }
-    let outputs: Vec<f64> =
-        last.chunks(36).map(|row| row.iter().zip(&flat).map(|(weight, value)| weight * value).sum()).collect();
+    let outputs: Vec<f64> = last
+        .chunks(36)
+        .map(|row| row.iter().zip(&flat).map(|(weight, value)| weight * value).sum())
+        .collect();
     close(&network.evaluate(&x).unwrap(), &outputs, 1e-12, "layers");
 }
 

@@ -101,7 +101,8 @@ fn compare(ours: &Value, theirs: Option<&Value>) -> (bool, String) {
     let Some(theirs) = theirs.map(|answer| numbers(answer, "upper")) else {
         return (largest > 0.0 && largest.is_finite(), words);
     };
-    let apart = own.iter().zip(&theirs).map(|(own, other)| (own - other).abs() / other.abs()).fold(0.0, f64::max);
+    let apart =
+        own.iter().zip(&theirs).map(|(own, other)| (own - other).abs() / other.abs()).fold(0.0, f64::max);
     let same = !own.is_empty() && own.len() == theirs.len() && apart <= SAME;
     (same, format!("{words}; apart by {apart:.1e}"))
 }

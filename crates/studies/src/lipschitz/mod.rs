@@ -138,9 +138,13 @@ impl Configuration {
             }
         }
         if self.points > self.rows / 10 {
-            return Err(format!("points is {}, but only a tenth of the {} rows are for testing", self.points, self.rows));
+            return Err(format!(
+                "points is {}, but only a tenth of the {} rows are for testing",
+                self.points, self.rows
+            ));
         }
-        let radii = [("radius", self.radius), ("digit_radius", self.digit_radius), ("tiny_radius", self.tiny_radius)];
+        let radii =
+            [("radius", self.radius), ("digit_radius", self.digit_radius), ("tiny_radius", self.tiny_radius)];
         for (name, value) in radii.into_iter().chain([("rate", self.rate)]) {
             if !(value.is_finite() && value > 0.0) {
                 return Err(format!("{name} is {value}, but must be positive and finite"));
@@ -178,7 +182,11 @@ impl Configuration {
             _ => self.radius,
         };
         let region = Region::around(point, factor * radius).map_err(CellError::new)?;
-        if setting == "digits" && factor == 1.0 { region.clipped(0.0, 1.0).map_err(CellError::new) } else { Ok(region) }
+        if setting == "digits" && factor == 1.0 {
+            region.clipped(0.0, 1.0).map_err(CellError::new)
+        } else {
+            Ok(region)
+        }
     }
 }
 
@@ -234,8 +242,7 @@ fn bound(
     region: &Region,
     center: &[f64],
 ) -> Result<Constants, CellError> {
-    let base =
-        Parameters { samples: configuration.samples, seed: cell.seed, ..Parameters::default() };
+    let base = Parameters { samples: configuration.samples, seed: cell.seed, ..Parameters::default() };
     let parameters = match cell.arm.as_str() {
         "recurjac" => Parameters { relaxation: Relaxation::RecurJac, ..base },
         "interval" | "no-lines" => Parameters { relaxation: Relaxation::Interval, ..base },

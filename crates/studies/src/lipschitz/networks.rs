@@ -43,7 +43,9 @@ impl Labelled {
     /// The first rows, and the others.
     pub(super) fn split(&self, first: usize) -> (Self, Self) {
         let part = |from: usize, to: usize| Self {
-            rows: Matrix::from_fn(to - from, self.rows.columns(), |row, column| self.rows[(from + row, column)]),
+            rows: Matrix::from_fn(to - from, self.rows.columns(), |row, column| {
+                self.rows[(from + row, column)]
+            }),
             labels: self.labels[from..to].to_vec(),
         };
         let first = first.min(self.labels.len());
@@ -87,7 +89,12 @@ impl Layers {
             for rows in stream.permutation(data.labels.len()).chunks(batch) {
                 let mut gradient = network.zeros();
                 for &row in rows {
-                    network.add_gradient(data.rows.row(row), data.labels[row], 1.0 / rows.len() as f64, &mut gradient);
+                    network.add_gradient(
+                        data.rows.row(row),
+                        data.labels[row],
+                        1.0 / rows.len() as f64,
+                        &mut gradient,
+                    );
                 }
                 adam.step(&mut network, &gradient);
             }
@@ -129,7 +136,8 @@ impl Layers {
         let logits = &values[self.0.len()];
         let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-        let mut slopes: Vec<f64> = logits.iter().map(|logit| share * (logit - largest).exp() / total).collect();
+        let mut slopes: Vec<f64> =
+            logits.iter().map(|logit| share * (logit - largest).exp() / total).collect();
         slopes[label] -= share;
         for (place, layer) in self.0.iter().enumerate().rev() {
             let input = &values[place];

@@ -37,8 +37,10 @@ impl Network {
         if bytes.is_empty() {
             return model("the model is empty", "export it again");
         }
-        let decoded = Model::decode(bytes)
-            .map_err(|error| Error::Model { problem: format!("this is no ONNX model: {error}"), way_out: EXPORT })?;
+        let decoded = Model::decode(bytes).map_err(|error| Error::Model {
+            problem: format!("this is no ONNX model: {error}"),
+            way_out: EXPORT,
+        })?;
         let Some(graph) = decoded.graph.filter(|graph| !graph.node.is_empty()) else {
             return model("this is no ONNX model, or one without operators", EXPORT);
         };
@@ -62,7 +64,8 @@ fn read(graph: &Graph) -> Result<Network, Error> {
         })?;
         slots.insert(&tensor.name, Slot::Constant(value));
     }
-    let inputs: Vec<_> = graph.input.iter().filter(|input| !slots.contains_key(input.name.as_str())).collect();
+    let inputs: Vec<_> =
+        graph.input.iter().filter(|input| !slots.contains_key(input.name.as_str())).collect();
     let [input] = inputs[..] else {
         return model(format!("the model has {} inputs", inputs.len()), "export a network with one");
     };
@@ -91,14 +94,17 @@ fn read(graph: &Graph) -> Result<Network, Error> {
     }
     match slots.remove(output.name.as_str()) {
         Some(Slot::Value(value)) => builder.finish(value.flat()),
-        Some(Slot::Constant(_)) => model("the output does not depend on the input", "there is nothing to bound"),
+        Some(Slot::Constant(_)) => {
+            model("the output does not depend on the input", "there is nothing to bound")
+        }
         None => model(format!("no operator makes the output {:?}", output.name), EXPORT),
     }
 }
 
 /// The input, without its batch.
 fn begin(input: &schema::ValueInfo) -> Result<(Builder, Value), Error> {
-    let shape = input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|kind| kind.shape.as_ref());
+    let shape =
+        input.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).and_then(|kind| kind.shape.as_ref());
     let Some(shape) = shape.filter(|shape| !shape.dim.is_empty()) else {
         return model(format!("the input {:?} has no shape", input.name), FIXED);
     };
@@ -115,7 +121,10 @@ fn begin(input: &schema::ValueInfo) -> Result<(Builder, Value), Error> {
             Ok(size) if size > 0 => kept.push(size),
             _ => {
                 let axis = axis + sizes.len() - own.len();
-                return model(format!("the input {:?} has no fixed size along axis {axis}", input.name), FIXED);
+                return model(
+                    format!("the input {:?} has no fixed size along axis {axis}", input.name),
+                    FIXED,
+                );
             }
         }
     }

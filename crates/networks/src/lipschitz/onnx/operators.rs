@@ -7,7 +7,8 @@ use super::schema::{Attribute, Node};
 use super::tensor::Tensor;
 use super::{FIXED, Slot};
 
-const NOT_READ: &str = "the network can be given as safetensors with a list of layers, or exported without this operator";
+const NOT_READ: &str =
+    "the network can be given as safetensors with a list of layers, or exported without this operator";
 const TWO_VALUES: &str = "products of values are not bounded here; only sums of two values are";
 const REPAIR: &str = "export the model again";
 
@@ -72,7 +73,8 @@ impl<'a> Arguments<'a> {
         let Some(attribute) = self.attribute(name).filter(|attribute| !attribute.ints.is_empty()) else {
             return Ok([default; N]);
         };
-        let sizes: Option<Vec<usize>> = attribute.ints.iter().map(|&size| usize::try_from(size).ok()).collect();
+        let sizes: Option<Vec<usize>> =
+            attribute.ints.iter().map(|&size| usize::try_from(size).ok()).collect();
         match sizes.and_then(|sizes| <[usize; N]>::try_from(sizes).ok()) {
             Some(sizes) => Ok(sizes),
             None => refuse(
@@ -111,7 +113,9 @@ pub(super) fn apply(arguments: &Arguments<'_>) -> Result<Slot, Refusal> {
                 "cut it off: export the network up to its logits, which is what bounds are about",
             );
         }
-        "MaxPool" => return refuse("maxima are not bounded here", "train with strides or average pooling instead"),
+        "MaxPool" => {
+            return refuse("maxima are not bounded here", "train with strides or average pooling instead");
+        }
         "Shape" | "Gather" | "Slice" | "ConstantOfShape" | "Range" => {
             return refuse("shapes that are computed in the graph are not read", FIXED);
         }
@@ -127,7 +131,10 @@ pub(super) fn apply(arguments: &Arguments<'_>) -> Result<Slot, Refusal> {
 fn spread(tensor: &Tensor, shape: &[usize]) -> Result<Vec<f64>, Refusal> {
     match tensor.broadcast(shape) {
         Some(values) => Ok(values),
-        None => refuse(format!("a constant of shape {:?} does not fit a value of {shape:?}", tensor.shape), REPAIR),
+        None => refuse(
+            format!("a constant of shape {:?} does not fit a value of {shape:?}", tensor.shape),
+            REPAIR,
+        ),
     }
 }
 
@@ -202,9 +209,11 @@ fn window(arguments: &Arguments<'_>, value: &Value, kernel: [usize; 2]) -> Resul
                 let (Some(&length), true) = (value.shape.get(axis + 1), window.stride[axis] > 0) else {
                     return refuse("its window does not fit the value", REPAIR);
                 };
-                let reach = kernel[axis].saturating_sub(1).saturating_mul(window.dilation[axis]).saturating_add(1);
+                let reach =
+                    kernel[axis].saturating_sub(1).saturating_mul(window.dilation[axis]).saturating_add(1);
                 let steps = length.div_ceil(window.stride[axis]).saturating_sub(1);
-                let total = steps.saturating_mul(window.stride[axis]).saturating_add(reach).saturating_sub(length);
+                let total =
+                    steps.saturating_mul(window.stride[axis]).saturating_add(reach).saturating_sub(length);
                 let less = total / 2;
                 let upper = automatic == b"SAME_UPPER";
                 (window.padding[axis], window.padding[axis + 2]) =
@@ -212,7 +221,10 @@ fn window(arguments: &Arguments<'_>, value: &Value, kernel: [usize; 2]) -> Resul
             }
         }
         other => {
-            return refuse(format!("auto_pad is {:?}", String::from_utf8_lossy(other)), "give the padding in numbers");
+            return refuse(
+                format!("auto_pad is {:?}", String::from_utf8_lossy(other)),
+                "give the padding in numbers",
+            );
         }
     }
     Ok(window)
@@ -247,7 +259,10 @@ fn normalisation(arguments: &Arguments<'_>) -> Result<Value, Refusal> {
     for place in 1..5 {
         let part = arguments.constant(place)?;
         if part.values.len() != channels {
-            return refuse(format!("input {place} has {} numbers for {channels} channels", part.values.len()), REPAIR);
+            return refuse(
+                format!("input {place} has {} numbers for {channels} channels", part.values.len()),
+                REPAIR,
+            );
         }
         parts.push(&part.values[..]);
     }
@@ -265,7 +280,9 @@ fn sum(arguments: &Arguments<'_>, sign: f64) -> Result<Value, Refusal> {
             let shift = spread(tensor, &value.shape)?;
             value.scaled(|_| sign, |number| shift[number])
         }
-        (Slot::Constant(_), Slot::Constant(_)) => refuse("both inputs are constants", "export with constant folding"),
+        (Slot::Constant(_), Slot::Constant(_)) => {
+            refuse("both inputs are constants", "export with constant folding")
+        }
     }
 }
 

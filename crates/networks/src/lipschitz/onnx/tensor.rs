@@ -24,7 +24,8 @@ impl Tensor {
                 "save the model as one file: onnx.save_model(..., save_as_external_data=False)",
             );
         }
-        let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&length| usize::try_from(length).ok()).collect();
+        let shape: Option<Vec<usize>> =
+            tensor.dims.iter().map(|&length| usize::try_from(length).ok()).collect();
         let count = shape.as_deref().and_then(size).filter(|count| *count <= MOST_NUMBERS);
         let (Some(shape), Some(count)) = (shape, count) else {
             return refuse(format!("the shape {:?} is not one", tensor.dims), "export the model again");
@@ -36,7 +37,9 @@ impl Tensor {
             6 if raw.is_empty() => tensor.int32_data.iter().map(|&value| f64::from(value)).collect(),
             7 if raw.is_empty() => tensor.int64_data.iter().map(|&value| value as f64).collect(),
             // Half precision stands in the lower bits of other numbers.
-            10 if raw.is_empty() => tensor.int32_data.iter().map(|&bits| f16::from_bits(bits as u16).to_f64()).collect(),
+            10 if raw.is_empty() => {
+                tensor.int32_data.iter().map(|&bits| f16::from_bits(bits as u16).to_f64()).collect()
+            }
             1 => parsed(raw, |bytes| f64::from(f32::from_le_bytes(bytes))),
             6 => parsed(raw, |bytes| f64::from(i32::from_le_bytes(bytes))),
             7 => parsed(raw, |bytes| i64::from_le_bytes(bytes) as f64),
