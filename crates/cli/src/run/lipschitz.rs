@@ -30,6 +30,11 @@ change of an input. A ratio near 1 says that the bound is nearly met. Networks: 
 batch normalisation, average pooling, skip connections, ReLU, leaky ReLU, tanh and sigmoid. Bounds are of what the file computes, so \
 cut off a softmax at the end.
 
+A list of layers: {\"input\": [1, 28, 28], \"layers\": [{\"kind\": \"convolution\", \"weight\": \"0.weight\", \"bias\": \"0.bias\", \"stride\": [2, 2], \
+\"padding\": [1, 1]}, {\"kind\": \"relu\"}, {\"kind\": \"flatten\"}, {\"kind\": \"dense\", \"weight\": \"3.weight\", \"bias\": \"3.bias\"}]}, names as in the \
+safetensors file. Kinds: dense, convolution (also dilation, groups), batch-normalisation (weight, bias, mean, variance, epsilon), \
+average-pooling (kernel, stride), flatten, relu, leaky-relu (share), tanh, sigmoid, and keep and add (name) for skip connections.
+
 Examples:
   backstitch run lipschitz --model net.onnx --center x.csv --radius 0.01 --clip 0,1
   backstitch run lipschitz --model weights.safetensors --layers layers.json --center x.csv --radius 0.05 --branch 10000"

@@ -105,8 +105,8 @@ pub(super) fn branch(
                     Half::Closed { bound, point } => {
                         closed[part.output] = closed[part.output].max(bound.min(part.bound));
                         if let Some(point) = point {
-                            let jacobian = network.slopes_at(&point);
-                            let norm: f64 = jacobian.row(part.output).iter().map(|entry| entry.abs()).sum();
+                            let row = network.slopes_at(&point, Some(part.output));
+                            let norm: f64 = row.row(0).iter().map(|entry| entry.abs()).sum();
                             if norm > lower[part.output] {
                                 lower[part.output] = norm;
                                 points.push((part.output, point));

@@ -25,7 +25,8 @@ pub const CARD: Card = Card {
         "Branch and bound computes forward bounds anew in every part and drops parts that linear inequalities show to be empty.",
         "Slopes of activations are intervals, so that leaky ReLU, tanh and sigmoid come out of the same lines; for the smooth ones \
          the derivative is bounded apart from what it multiplies.",
-        "Rounding is outward throughout: bounds hold in real arithmetic for the weights as they are stored.",
+        "Rounding is outward throughout: bounds hold in real arithmetic for the network's affine maps, which are composed in double \
+         precision.",
         "Beyond the paper: lower bounds by sampling and climbing stand beside every upper bound.",
     ],
 };

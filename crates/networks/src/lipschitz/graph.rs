@@ -174,7 +174,7 @@ impl Value {
     ) -> Result<Self, Refusal> {
         let (channels, grid) = self.image()?;
         let places = window.places(grid)?;
-        if groups == 0 || channels % groups != 0 || outputs % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return refuse(
                 format!("{groups} groups do not divide {channels} channels and {outputs} outputs"),
                 "repair the model",

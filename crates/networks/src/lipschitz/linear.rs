@@ -146,6 +146,10 @@ impl Map {
             }
             Self::Sparse(sparse) => {
                 for row in 0..sparse.rows() {
+                    // What is off has no coefficient at all.
+                    if coefficients.col(row).iter().all(|a| *a == 0.0) {
+                        continue;
+                    }
                     for (column, weight) in sparse.row(row) {
                         add(&mut found, column as usize, coefficients, row, weight);
                     }

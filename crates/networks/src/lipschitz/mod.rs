@@ -38,7 +38,8 @@
 //!
 //! # Parameters
 //!
-//! See [`Parameters`]. The defaults are the paper's lines and its 20 steps of slope search, without branch and bound.
+//! See [`Parameters`]. The defaults are the paper's lines and its 20 steps of slope search, without branch and bound. Networks come from
+//! [`Network::from_onnx`], [`Network::from_layers`] or [`Network::dense`].
 //!
 //! # Deviations from the paper
 //!
@@ -51,8 +52,11 @@
 //! 4. Slopes of activations are kept as intervals, so that leaky ReLUs, tanh and the logistic function come out of the same lines. For the
 //!    smooth ones the derivative and g are bounded apart, which forgets that both follow from the same input. Test:
 //!    `no_bound_is_below_a_slope`.
-//! 5. Rounding is outward: every propagation carries a bound on what double precision did to it. Test: `no_bound_is_below_a_slope`.
-//! 6. Splits are closed half-spaces, z ≥ 0 with slope 1 and z ≤ 0 with slope 0, without the paper's gap of 1e-9 at the kink.
+//! 5. Rounding is outward: every propagation carries a bound on what double precision did to it. Bounds hold in real arithmetic for the
+//!    network whose affine maps are those composed here; composing them (batch normalisation is folded into what is before it) rounds once
+//!    more, by some 1e-16 of a weight. Test: `no_bound_is_below_a_slope`.
+//! 6. Splits are closed half-spaces, z ≥ 0 with slope 1 and z ≤ 0 with slope 0, without the released code's gap of 1e-9 at the kink. Test:
+//!    `branch_and_bound_is_the_enumeration_of_patterns`.
 //!
 //! # Errors
 //!

@@ -200,11 +200,12 @@ impl Network {
     /// [`Error::Width`] if the point has another number of coordinates.
     pub fn jacobian(&self, point: &[f64]) -> Result<Matrix, Error> {
         self.check_width("point", point.len())?;
-        let found = self.slopes_at(point);
+        let found = self.slopes_at(point, None);
         Ok(Matrix::from_fn(found.nrows(), found.ncols(), |row, column| found[(row, column)]))
     }
 
-    pub(super) fn slopes_at(&self, point: &[f64]) -> Mat<f64> {
+    /// The Jacobian at a point, or one row of it.
+    pub(super) fn slopes_at(&self, point: &[f64], output: Option<usize>) -> Mat<f64> {
         let mut slopes = Vec::with_capacity(self.stages.len());
         let mut values = point.to_vec();
         for stage in &self.stages {
@@ -213,7 +214,13 @@ impl Network {
             slopes.push(pairs().map(|(z, activation)| activation.slope(*z)).collect::<Vec<f64>>());
             values = pairs().map(|(z, activation)| activation.value(*z)).collect();
         }
-        let mut found = self.last.to_dense(false);
+        let mut found = match output {
+            Some(output) => {
+                let columns: Vec<usize> = (0..self.last.columns()).collect();
+                self.last.select(&[output], &columns).to_dense(false)
+            }
+            None => self.last.to_dense(false),
+        };
         for (stage, slopes) in self.stages.iter().zip(&slopes).rev() {
             for (column, slope) in slopes.iter().enumerate() {
                 found.col_mut(column).iter_mut().for_each(|entry| *entry *= slope);

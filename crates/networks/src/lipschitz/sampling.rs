@@ -32,7 +32,7 @@ impl Sampled {
     /// Takes another point into account.
     pub(super) fn add(&mut self, network: &Network, output: usize, point: &[f64]) {
         let mut seen = Seen::new(network, point);
-        seen.look(network, point);
+        seen.look(network, point, Some(output));
         let norm = seen.best[output].0;
         if norm > self.norms[output] {
             self.norms[output] = norm;
@@ -50,14 +50,14 @@ pub(super) fn sample(network: &Network, region: &Region, samples: usize, seed: u
         .map(|(low, high)| (0.5 * low + 0.5 * high).clamp(*low, *high))
         .collect();
     let mut seen = Seen::new(network, &middle);
-    seen.look(network, &middle);
+    seen.look(network, &middle, None);
     let parts: Vec<Seen> = (0..samples.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let mut stream = Stream::new(seed, &format!("lipschitz sampling {chunk}"));
             let mut seen = Seen::new(network, &middle);
             for place in chunk * CHUNK..samples.min((chunk + 1) * CHUNK) {
-                seen.look(network, &drawn(region, place % 2 == 1, &mut stream));
+                seen.look(network, &drawn(region, place % 2 == 1, &mut stream), None);
             }
             seen
         })
@@ -110,12 +110,11 @@ fn drawn(region: &Region, corner: bool, stream: &mut Stream) -> Vec<f64> {
 fn climb(network: &Network, region: &Region, start: &[f64], output: usize, side: f64, seen: &mut Seen) {
     let mut point = start.to_vec();
     for step in 0..STEPS {
-        let gradient = seen.look(network, &point);
+        let gradient = seen.look(network, &point, Some(output));
         let share = 0.5 * 0.85_f64.powi(i32::try_from(step).unwrap_or(i32::MAX));
         for (place, value) in point.iter_mut().enumerate() {
             let (low, high) = (region.lower()[place], region.upper()[place]);
-            *value =
-                (*value + side * share * (high - low) * gradient[(output, place)].signum()).clamp(low, high);
+            *value = (*value + side * share * (high - low) * gradient[(0, place)].signum()).clamp(low, high);
         }
     }
 }
@@ -139,17 +138,17 @@ impl Seen {
         }
     }
 
-    /// Takes the Jacobian at a point into account, and gives it.
-    fn look(&mut self, network: &Network, point: &[f64]) -> faer::Mat<f64> {
-        let jacobian = network.slopes_at(point);
-        for output in 0..jacobian.nrows() {
+    /// Takes the Jacobian at a point into account, or one row of it, and gives it.
+    fn look(&mut self, network: &Network, point: &[f64], only: Option<usize>) -> faer::Mat<f64> {
+        let jacobian = network.slopes_at(point, only);
+        for row in 0..jacobian.nrows() {
+            let output = only.unwrap_or(row);
             let mut norm = 0.0;
-            for input in 0..jacobian.ncols() {
-                let entry = jacobian[(output, input)];
+            let (least, most) = (self.least.row_mut(output), self.most.row_mut(output));
+            for (input, entry) in jacobian.row(row).iter().enumerate() {
                 norm += entry.abs();
-                let at = (output, input);
-                self.least[at] = self.least[at].min(entry);
-                self.most[at] = self.most[at].max(entry);
+                least[input] = least[input].min(*entry);
+                most[input] = most[input].max(*entry);
             }
             if norm > self.best[output].0 {
                 self.best[output] = (norm, point.to_vec());

@@ -345,7 +345,7 @@ fn reshape(arguments: &Arguments<'_>) -> Result<Value, Refusal> {
     }
     if let Some(axis) = open {
         let others = super::super::graph::size(&shape).unwrap_or(0);
-        shape[axis] = if others == 0 { 0 } else { count / others };
+        shape[axis] = count.checked_div(others).unwrap_or(0);
     }
     match shape[..] {
         [1, ref own @ ..] if !own.is_empty() => value.reshaped(own.to_vec()),
