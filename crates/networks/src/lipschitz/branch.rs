@@ -2,13 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use super::feasibility::{Answer, Inequalities};
-use super::forward::{Bounds, Decision, Effort, Forward, forward};
+use super::forward::{Decision, Effort, Forward, forward};
 use super::jacobian::{RowBounds, row_bounds};
 use super::{Network, Parameters, Region};
 use crate::Error;
@@ -21,7 +20,6 @@ struct Part {
     output: usize,
     bound: f64,
     decisions: Vec<Decision>,
-    bounds: Arc<Bounds>,
     /// The neuron to split next.
     next: (usize, usize),
     /// Parts are told apart by the order in which they were made.
@@ -39,7 +37,6 @@ enum Half {
     },
     Open {
         bound: f64,
-        bounds: Bounds,
         next: (usize, usize),
     },
 }
@@ -68,13 +65,11 @@ pub(super) fn branch(
     let mut lower = lower.to_vec();
     let mut closed = vec![0.0_f64; rows.len()];
     let mut open = BinaryHeap::new();
-    let shared = Arc::new(root.bounds.clone());
     let mut number = 0;
     for (output, row) in rows.iter().enumerate() {
         match widest(root, &row.scores) {
             Some(next) => {
-                let bounds = Arc::clone(&shared);
-                open.push(Part { output, bound: row.norm, decisions: Vec::new(), bounds, next, number });
+                open.push(Part { output, bound: row.norm, decisions: Vec::new(), next, number });
                 number += 1;
             }
             None => closed[output] = row.norm,
@@ -95,7 +90,7 @@ pub(super) fn branch(
         }
         let halves: Vec<[Result<Half, Error>; 2]> = batch
             .par_iter()
-            .map(|part| [false, true].map(|on| half(network, region, parameters, part, on)))
+            .map(|part| [false, true].map(|on| half(network, region, parameters, root, part, on)))
             .collect();
         for (part, halves) in batch.into_iter().zip(halves) {
             for (half, on) in halves.into_iter().zip([false, true]) {
@@ -113,12 +108,11 @@ pub(super) fn branch(
                             }
                         }
                     }
-                    Half::Open { bound, bounds, next } => {
+                    Half::Open { bound, next } => {
                         let mut decisions = part.decisions.clone();
                         decisions.push((part.next.0, part.next.1, on));
                         let bound = bound.min(part.bound);
-                        let bounds = Arc::new(bounds);
-                        open.push(Part { output: part.output, bound, decisions, bounds, next, number });
+                        open.push(Part { output: part.output, bound, decisions, next, number });
                         number += 1;
                     }
                 }
@@ -135,11 +129,12 @@ pub(super) fn branch(
     Ok(Found { upper, points, domains })
 }
 
-/// Bounds one half of a part.
+/// Bounds one half of a part. Its decisions are all that a part keeps: bounds of its neurons would take much more room.
 fn half(
     network: &Network,
     region: &Region,
     parameters: &Parameters,
+    root: &Forward,
     part: &Part,
     on: bool,
 ) -> Result<Half, Error> {
@@ -147,7 +142,7 @@ fn half(
     decisions.push((part.next.0, part.next.1, on));
     let ends = (region.lower(), region.upper());
     let effort = Effort { lines: true, tighten: parameters.tighten, descent: None };
-    let Some(bounded) = forward(network, ends, effort, Some(&part.bounds), &decisions)? else {
+    let Some(bounded) = forward(network, ends, effort, Some(&root.bounds), &decisions)? else {
         return Ok(Half::Empty);
     };
     let answer = Inequalities::of(network, ends, &decisions, &sides(network, &bounded, &decisions))
@@ -160,7 +155,7 @@ fn half(
     let row = row_bounds(&bounded, part.output, parameters.relaxation, parameters.tighten, true)?;
     let bound = row.norm;
     Ok(match widest(&bounded, &row.scores) {
-        Some(next) => Half::Open { bound, bounds: bounded.bounds, next },
+        Some(next) => Half::Open { bound, next },
         None => Half::Closed { bound, point },
     })
 }

@@ -96,6 +96,7 @@ mod network;
 mod numbers;
 mod onnx;
 mod parameters;
+mod planar;
 mod propagate;
 mod region;
 mod relaxation;
@@ -109,6 +110,7 @@ use rayon::prelude::*;
 pub use card::CARD;
 pub use network::{Activation, DenseLayer, MOST_WEIGHTS, Network};
 pub use parameters::{Parameters, Relaxation};
+pub use planar::planar_constants;
 pub use region::Region;
 pub use sampling::Sampled;
 

@@ -2,7 +2,7 @@
 
 use backstitch_networks::Error;
 use backstitch_networks::lipschitz::{
-    Activation, Constants, Lipschitz, Monotonicity, Network, Parameters, Region, Relaxation,
+    Activation, Constants, Lipschitz, Monotonicity, Network, Parameters, Region, Relaxation, planar_constants,
 };
 use backstitch_numerics::{Matrix, Stream};
 
@@ -236,72 +236,22 @@ fn directions() {
     }
 }
 
-/// The convex pieces of the square on which one output of a network with two inputs is affine, by cutting polygons.
-fn largest_slope_by_cutting(layers: &[(Matrix, Vec<f64>)], corners: [[f64; 2]; 2], output: usize) -> f64 {
-    let [low, high] = corners;
-    let square = vec![[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]];
-    // A piece, and the affine function that goes into the next layer: rows of (slope, slope, constant).
-    let identity = vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
-    let mut pieces = vec![(square, identity)];
-    for (place, (weights, bias)) in layers.iter().enumerate() {
-        let last = place + 1 == layers.len();
-        let mut next = Vec::new();
-        for (polygon, values) in pieces {
-            let before: Vec<[f64; 3]> = (0..weights.rows())
-                .map(|row| {
-                    let mut sum = [0.0, 0.0, bias[row]];
-                    for (weight, value) in weights.row(row).iter().zip(&values) {
-                        (0..3).for_each(|part| sum[part] += weight * value[part]);
-                    }
-                    sum
-                })
-                .collect();
-            if last {
-                next.push((polygon, before));
-                continue;
-            }
-            let mut open = vec![(polygon, Vec::new())];
-            for function in before {
-                let mut cut = Vec::new();
-                for (polygon, after) in open {
-                    for side in [1.0, -1.0] {
-                        let part = clipped(&polygon, function.map(|entry| side * entry));
-                        if area(&part) > 1e-12 {
-                            let mut after: Vec<[f64; 3]> = after.clone();
-                            after.push(if side > 0.0 { function } else { [0.0; 3] });
-                            cut.push((part, after));
-                        }
-                    }
-                }
-                open = cut;
-            }
-            next.extend(open);
-        }
-        pieces = next;
-    }
-    pieces.iter().map(|(_, values)| values[output][0].abs() + values[output][1].abs()).fold(0.0, f64::max)
-}
-
-fn clipped(polygon: &[[f64; 2]], function: [f64; 3]) -> Vec<[f64; 2]> {
-    let value = |point: [f64; 2]| function[0] * point[0] + function[1] * point[1] + function[2];
-    let mut kept = Vec::new();
-    for place in 0..polygon.len() {
-        let (from, to) = (polygon[place], polygon[(place + 1) % polygon.len()]);
-        let (one, other) = (value(from), value(to));
-        if one >= 0.0 {
-            kept.push(from);
-        }
-        if (one > 0.0) != (other > 0.0) && one != other {
-            let share = one / (one - other);
-            kept.push([from[0] + share * (to[0] - from[0]), from[1] + share * (to[1] - from[1])]);
-        }
-    }
-    kept
-}
-
-fn area(polygon: &[[f64; 2]]) -> f64 {
-    let pairs = (0..polygon.len()).map(|place| (polygon[place], polygon[(place + 1) % polygon.len()]));
-    0.5 * pairs.map(|(one, other)| one[0] * other[1] - one[1] * other[0]).sum::<f64>().abs()
+/// Known answers: a hat, whose slopes are 1 and −1 on either side, and a network of two layers in which one side is off.
+#[test]
+fn cutting_the_plane() {
+    let matrix = |rows, values: &[f64]| Matrix::new(rows, values.len() / rows, values.to_vec()).unwrap();
+    // relu(x) − 2 relu(x − y): slopes (1, 0), (−1, 2), (−2, 2) or none.
+    let layers =
+        vec![(matrix(2, &[1.0, 0.0, 1.0, -1.0]), vec![0.0; 2]), (matrix(1, &[1.0, -2.0]), vec![0.0])];
+    let constant = |low: [f64; 2], high: [f64; 2]| {
+        planar_constants(&layers, &Region::between(low.to_vec(), high.to_vec()).unwrap()).unwrap()[0]
+    };
+    assert_eq!(constant([1.0, 2.0], [2.0, 3.0]), 1.0);
+    assert_eq!(constant([1.0, 0.0], [2.0, 3.0]), 3.0);
+    assert_eq!(constant([-2.0, -3.0], [2.0, 3.0]), 4.0);
+    assert_eq!(constant([-2.0, 0.0], [-1.0, 3.0]), 0.0);
+    let wide = Region::around(&[0.0; 3], 1.0).unwrap();
+    assert!(planar_constants(&layers, &wide).unwrap_err().to_string().contains("box has 3 numbers"));
 }
 
 #[test]
@@ -320,9 +270,7 @@ fn branch_and_bound_is_the_enumeration_of_patterns() {
         let center = point(2, &mut stream);
         let region = Region::around(&center, 0.7).unwrap();
         let found = bound(Parameters { domains: 200_000, ..quick() }, &network, &region);
-        let corners = [[region.lower()[0], region.lower()[1]], [region.upper()[0], region.upper()[1]]];
-        for output in 0..2 {
-            let exact = largest_slope_by_cutting(&layers, corners, output);
+        for (output, exact) in planar_constants(&layers, &region).unwrap().into_iter().enumerate() {
             let gap = (found.upper[output] - exact) / exact;
             assert!(gap.abs() < 1e-6, "trial {trial}: {} against {exact}", found.upper[output]);
             assert!(found.sampled.norms[output] <= exact * (1.0 + 1e-9));
@@ -334,7 +282,7 @@ fn branch_and_bound_is_the_enumeration_of_patterns() {
     assert!(tightened >= 20, "{tightened} of 40");
 }
 
-/// A larger budget never gives a worse bound, and the same budget gives the same bytes on one thread and on two.
+/// A larger budget never gives a worse bound, and the same budget gives the same numbers on one thread and on three.
 #[test]
 fn budgets_and_threads() {
     let mut stream = Stream::new(7, "budgets");

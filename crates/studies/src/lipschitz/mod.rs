@@ -9,11 +9,12 @@
 //! No arm has anything to tune. Bounds are compared by the mean logarithm over points: differences of that are ratios.
 
 mod claims;
-mod cutting;
 mod networks;
 
 use backstitch_claim::{Cell, CellContext, CellError, Scale, Study};
-use backstitch_networks::lipschitz::{Constants, Lipschitz, Network, Parameters, Region, Relaxation};
+use backstitch_networks::lipschitz::{
+    Constants, Lipschitz, Network, Parameters, Region, Relaxation, planar_constants,
+};
 use backstitch_numerics::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -222,7 +223,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
             distance += (upper / met).ln() / count;
         }
         if setting == "tiny" {
-            let exact = cutting::constants(&layers.dense(), &region);
+            let exact = planar_constants(&layers.dense(), &region).map_err(CellError::new)?;
             for (upper, exact) in found.upper.iter().zip(exact) {
                 gap = gap.max((upper - exact).abs() / exact.max(f64::MIN_POSITIVE));
             }

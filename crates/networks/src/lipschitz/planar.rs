@@ -1,8 +1,11 @@
-//! Constants of networks with two inputs, exactly: the square is cut into the pieces on which the network is affine.
+//! Constants of ReLU networks with two inputs, exactly: the box is cut into the pieces on which the network is affine.
 //!
-//! Shares nothing with the method: polygons are cut along the lines where neurons switch.
+//! It shares nothing with the bounds, which are held to it: polygons are cut along the lines where neurons switch. The number of pieces
+//! grows with the square of that of neurons, and more inputs would take polytopes.
 
-use backstitch_networks::lipschitz::{DenseLayer, Region};
+use super::network::DenseLayer;
+use super::region::Region;
+use crate::Error;
 
 /// Pieces smaller than this are left out: rounding makes slivers.
 const SMALLEST_AREA: f64 = 1e-12;
@@ -11,9 +14,28 @@ type Polygon = Vec<[f64; 2]>;
 /// Slopes in both inputs, and a constant.
 type Affine = [f64; 3];
 
-/// The largest sum of absolute slopes of each output over a box of two inputs.
-pub(super) fn constants(layers: &[DenseLayer], region: &Region) -> Vec<f64> {
+/// The ℓ∞ Lipschitz constant of each output of a chain of dense layers with ReLUs between them, over a box of two inputs.
+///
+/// Pieces of an area below 1e-12 are left out.
+///
+/// # Errors
+/// [`Error::Width`] if the box, a layer or a bias does not fit, or the first layer has another number of inputs than two.
+pub fn planar_constants(layers: &[DenseLayer], region: &Region) -> Result<Vec<f64>, Error> {
     let (low, high) = (region.lower(), region.upper());
+    if low.len() != 2 {
+        return Err(Error::Width { what: "box".into(), found: low.len(), expected: 2 });
+    }
+    let mut width = 2;
+    for (place, (weights, bias)) in layers.iter().enumerate() {
+        for (what, found, expected) in
+            [("input", weights.columns(), width), ("bias", bias.len(), weights.rows())]
+        {
+            if found != expected {
+                return Err(Error::Width { what: format!("{what} of layer {place}"), found, expected });
+            }
+        }
+        width = weights.rows();
+    }
     let square = vec![[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]];
     let mut pieces: Vec<(Polygon, Vec<Affine>)> = vec![(square, vec![[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])];
     let outputs = layers.last().map_or(0, |(weights, _)| weights.rows());
@@ -32,7 +54,7 @@ pub(super) fn constants(layers: &[DenseLayer], region: &Region) -> Vec<f64> {
         }
         pieces = next;
     }
-    largest
+    Ok(largest)
 }
 
 fn through((weights, bias): &DenseLayer, values: &[Affine]) -> Vec<Affine> {
