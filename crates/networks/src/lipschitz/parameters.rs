@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::alpha::Descent;
 use crate::Error;
 
+/// Some thirty years.
+const MOST_SECONDS: f64 = 1e9;
+
 /// How the Jacobian is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,13 +99,10 @@ impl Parameters {
             "use 0.98",
         )?;
         match self.seconds {
-            Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => check(
-                false,
-                "seconds",
-                seconds.to_string(),
-                "positive and finite",
-                "leave it out for no limit",
-            ),
+            Some(seconds) if !(seconds > 0.0 && seconds <= MOST_SECONDS) => {
+                let allowed = format!("above 0 and at most {MOST_SECONDS}");
+                check(false, "seconds", seconds.to_string(), &allowed, "leave it out for no limit")
+            }
             Some(_) if self.domains == 0 => check(
                 false,
                 "seconds",

@@ -339,6 +339,7 @@ fn mistakes_are_named() {
         (Parameters { slope_decay: 1.5, ..quick() }, "slope_decay is 1.5"),
         (Parameters { slope_steps: 100_000, ..quick() }, "slope_steps is 100000"),
         (Parameters { seconds: Some(0.0), domains: 1, ..quick() }, "seconds is 0"),
+        (Parameters { seconds: Some(1e300), domains: 1, ..quick() }, "at most 1000000000"),
         (Parameters { seconds: Some(1.0), ..quick() }, "give domains too"),
     ] {
         says(Lipschitz::new(parameters).unwrap_err(), words);
