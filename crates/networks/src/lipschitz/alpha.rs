@@ -1,6 +1,6 @@
 //! The slopes of the lower lines of undecided ReLUs, searched by Adam: every bounded quantity has slopes of its own.
 
-use faer::{Mat, MatRef};
+use faer::Mat;
 use rayon::prelude::*;
 
 use super::propagate::{Chain, both_signs};
@@ -21,7 +21,7 @@ pub(super) struct Descent {
 }
 
 impl Descent {
-    /// Lower and upper bounds of `rows · h + bias`, the best over all steps. `free` has, for every step of the chain, the smallest
+    /// Lower and upper bounds of `rows · h + bias`, the best over all steps; `rows(from, count)` gives some of them. `free` has, for every step of the chain, the smallest
     /// slope of each variable whose lower line is free; the largest is 1.
     ///
     /// The bound is the value of a chain of lines at one corner of the box, the same for all nearby slopes, so that its derivative in
@@ -29,11 +29,11 @@ impl Descent {
     pub(super) fn bounds(
         &self,
         chain: &Chain<'_>,
-        rows: MatRef<'_, f64>,
+        rows: impl Fn(usize, usize) -> Mat<f64> + Sync,
         bias: &[f64],
         free: &[&[Option<f64>]],
     ) -> (Vec<f64>, Vec<f64>) {
-        let count = rows.nrows();
+        let count = bias.len();
         let parts: Vec<Vec<f64>> = (0..count.div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
@@ -41,7 +41,7 @@ impl Descent {
                 let size = CHUNK.min(count - from);
                 let own = &bias[from..from + size];
                 let constants = own.iter().copied().chain(own.iter().map(|value| -value)).collect();
-                self.search(chain, &both_signs(rows.subrows(from, size)), constants, free)
+                self.search(chain, &both_signs(rows(from, size).as_ref()), constants, free)
             })
             .collect();
         let (mut lower, mut upper) = (Vec::with_capacity(count), Vec::with_capacity(count));

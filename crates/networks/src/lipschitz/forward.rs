@@ -1,7 +1,5 @@
 //! Bounds of what goes into every activation: interval arithmetic, and linear bounds propagated backward to the input (CROWN).
 
-use faer::Mat;
-
 use super::alpha::Descent;
 use super::linear::Map;
 use super::network::{Activation, Network};
@@ -89,7 +87,7 @@ pub(super) fn forward(
             };
             let asked: Vec<usize> = all.iter().copied().filter(kinked).collect();
             if !asked.is_empty() {
-                let rows = map.select(&asked, &(0..before.len()).collect::<Vec<_>>()).to_dense(false);
+                let rows = map.select(&asked, &(0..before.len()).collect::<Vec<_>>());
                 let found = linear_bounds(
                     &layers,
                     (lower, upper),
@@ -182,7 +180,7 @@ impl Layer {
 fn linear_bounds(
     layers: &[Layer],
     input: (&[f64], &[f64]),
-    rows: &Mat<f64>,
+    rows: &Map,
     bias: &[f64],
     terms: usize,
     effort: Effort,
@@ -205,9 +203,9 @@ fn linear_bounds(
     match effort.descent {
         Some(descent) if layers.iter().any(|layer| layer.free.iter().any(Option::is_some)) => {
             let free: Vec<&[Option<f64>]> = layers.iter().rev().map(|layer| &layer.free[..]).collect();
-            descent.bounds(&chain, rows.as_ref(), bias, &free)
+            descent.bounds(&chain, |from, count| rows.rows_from(from, count), bias, &free)
         }
-        _ => chain.bounds(rows.as_ref(), bias, &vec![0.0; bias.len()]),
+        _ => chain.bounds(|from, count| rows.rows_from(from, count), bias, &vec![0.0; bias.len()]),
     }
 }
 

@@ -92,7 +92,8 @@ pub(super) fn directional(
         })
         .collect();
     let pushed = first.map.push(directions.as_ref());
-    Ok(chain.bounds(pushed.as_ref(), &vec![0.0; slack.len()], &slack))
+    let rows = |from, count| pushed.subrows(from, count).to_owned();
+    Ok(chain.bounds(rows, &vec![0.0; slack.len()], &slack))
 }
 
 /// The product of norms of all layers: a bound for every point there is.
@@ -186,7 +187,8 @@ impl<'a> Backward<'a> {
         let (mut lower, mut upper) = map.interval(low, high, None, true);
         if relaxation != Relaxation::Interval {
             let none = vec![0.0; map.columns()];
-            let lines = self.chain(stage).bounds(map.to_dense(true).as_ref(), &none, &none);
+            let turned = map.transposed();
+            let lines = self.chain(stage).bounds(|from, count| turned.rows_from(from, count), &none, &none);
             if self.tighten {
                 lower.iter_mut().zip(lines.0).for_each(|(lower, other)| *lower = lower.max(other));
                 upper.iter_mut().zip(lines.1).for_each(|(upper, other)| *upper = upper.min(other));

@@ -177,16 +177,45 @@ impl Map {
         found
     }
 
-    /// Some rows of the map as a matrix, or of its transpose if `transposed`.
-    pub(super) fn to_dense(&self, transposed: bool) -> Mat<f64> {
-        let (rows, columns) =
-            if transposed { (self.columns(), self.rows()) } else { (self.rows(), self.columns()) };
-        let mut found = Mat::zeros(rows, columns);
-        self.for_each(|row, column, weight| {
-            let place = if transposed { (column, row) } else { (row, column) };
-            found[place] = weight;
-        });
-        found
+    /// Some rows, one after the other, as a matrix. A whole map of an image would not fit into memory.
+    pub(super) fn rows_from(&self, from: usize, count: usize) -> Mat<f64> {
+        match self {
+            Self::Dense(dense) => dense.subrows(from, count).to_owned(),
+            Self::Sparse(sparse) => {
+                let mut found = Mat::zeros(count, sparse.columns);
+                for place in 0..count {
+                    for (column, weight) in sparse.row(from + place) {
+                        found[(place, column as usize)] = weight;
+                    }
+                }
+                found
+            }
+        }
+    }
+
+    pub(super) fn transposed(&self) -> Self {
+        match self {
+            Self::Dense(dense) => Self::Dense(dense.transpose().to_owned()),
+            Self::Sparse(sparse) => {
+                let mut starts = vec![0; sparse.columns + 1];
+                for column in &sparse.indices {
+                    starts[*column as usize + 1] += 1;
+                }
+                for column in 0..sparse.columns {
+                    starts[column + 1] += starts[column];
+                }
+                let mut places = starts.clone();
+                let (mut indices, mut weights) = (vec![0; sparse.entries()], vec![0.0; sparse.entries()]);
+                for row in 0..sparse.rows() {
+                    for (column, weight) in sparse.row(row) {
+                        let place = &mut places[column as usize];
+                        (indices[*place], weights[*place]) = (row as u32, weight);
+                        *place += 1;
+                    }
+                }
+                Self::Sparse(Sparse { columns: sparse.rows(), starts, indices, weights })
+            }
+        }
     }
 
     /// The product with a vector.

@@ -215,11 +215,8 @@ impl Network {
             values = pairs().map(|(z, activation)| activation.value(*z)).collect();
         }
         let mut found = match output {
-            Some(output) => {
-                let columns: Vec<usize> = (0..self.last.columns()).collect();
-                self.last.select(&[output], &columns).to_dense(false)
-            }
-            None => self.last.to_dense(false),
+            Some(output) => self.last.rows_from(output, 1),
+            None => self.last.rows_from(0, self.outputs()),
         };
         for (stage, slopes) in self.stages.iter().zip(&slopes).rev() {
             for (column, slope) in slopes.iter().enumerate() {

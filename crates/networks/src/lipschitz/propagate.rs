@@ -84,21 +84,21 @@ impl<'a> Chain<'a> {
         self.end
     }
 
-    /// Lower and upper bounds of `coefficients · v + constants`, v what comes out of the first step. `slack` is what the coefficients
-    /// are already off by.
+    /// Lower and upper bounds of `coefficients · v + constants`, v what comes out of the first step. `coefficients(from, count)` gives
+    /// some of the rows, of which there are as many as constants; `slack` is what they are already off by.
     pub(super) fn bounds(
         &self,
-        coefficients: MatRef<'_, f64>,
+        coefficients: impl Fn(usize, usize) -> Mat<f64> + Sync,
         constants: &[f64],
         slack: &[f64],
     ) -> (Vec<f64>, Vec<f64>) {
-        let rows = coefficients.nrows();
+        let rows = constants.len();
         let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..rows.div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 let from = chunk * CHUNK;
                 let count = CHUNK.min(rows - from);
-                let stacked = both_signs(coefficients.subrows(from, count));
+                let stacked = both_signs(coefficients(from, count).as_ref());
                 let picked = |values: &[f64], sign: f64| -> Vec<f64> {
                     let own = &values[from..from + count];
                     own.iter().copied().chain(own.iter().map(|value| sign * value)).collect()
