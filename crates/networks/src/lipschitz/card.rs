@@ -15,9 +15,9 @@ pub const CARD: Card = Card {
     helps: "certifying trained networks around given inputs: upper bounds of the local l-infinity Lipschitz constant of every output, \
             bounds of the Jacobian and of directional derivatives, certificates that an output only grows or only falls in a \
             feature; exact constants of small networks by branch and bound",
-    does_not_help: "boxes so wide that most neurons can switch, where the bound comes close to that of intervals; boxes so small \
-                    that none can, where one Jacobian is exact; other norms than l-infinity; branch and bound cannot split \
-                    tanh and sigmoid, and helps little with hundreds of undecided neurons",
+    does_not_help: "boxes so wide that most neurons can switch, where the bound is many times any slope that is met; boxes so \
+                    small that none can, where one Jacobian is exact; other norms than l-infinity; branch and bound cannot \
+                    split tanh and sigmoid, and helps little with hundreds of undecided neurons",
     example: "backstitch run lipschitz --model net.onnx --center x.csv --radius 0.01",
     deviations: &[
         "Slopes of the forward bounds are searched for the bounds of every neuron, not for the margins of a label.",

@@ -29,9 +29,9 @@
 //!
 //! - To certify that a trained network does not react strongly near a point, to compare networks or points, and to certify that an
 //!   output only grows, or only falls, in a feature ([`Constants::monotonicity`]).
-//! - The wider the box, the looser: when most neurons are undecided the bound approaches that of intervals, and for the whole input
-//!   space the product of norms ([`Relaxation::Global`]) is what is left. A box so small that no neuron is undecided needs none of
-//!   this: the constant is the norm of one Jacobian, and all relaxations agree.
+//! - The wider the box, the looser: when most neurons are undecided, lines still give less than intervals, but many times any slope that
+//!   is met. A box so small that no neuron is undecided needs none of this: the constant is the norm of one Jacobian, and all local
+//!   relaxations agree.
 //! - It speaks of ℓ∞ balls, and of the network as given: of logits, not of a loss or a softmax behind them.
 //! - Branch and bound is exact on small networks. It cannot split tanh or the logistic function, and with hundreds of undecided
 //!   neurons it moves the bound little.
