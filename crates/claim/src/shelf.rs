@@ -171,7 +171,7 @@ pub const SHELF: &[Entry] = &[
     entry("scale-mixture-nngp", "Scale Mixtures of Neural Network Gaussian Processes", "2107.01408", 2021, Family::Statistics, State::Preview),
     entry("continual-dp", "The Price of Differential Privacy under Continual Observation", "2112.00828", 2021, Family::Statistics, State::Preview),
     entry("weight-matching", "Analysis of Linear Mode Connectivity via Permutation-Based Weight Matching: With Insights into Other Permutation Search Methods", "2402.04051", 2024, Family::Networks, State::Planned),
-    entry("lipschitz", "Efficiently Computing Local Lipschitz Constants of Neural Networks via Bound Propagation", "2210.07394", 2022, Family::Networks, State::Planned),
+    entry("lipschitz", "Efficiently Computing Local Lipschitz Constants of Neural Networks via Bound Propagation", "2210.07394", 2022, Family::Networks, State::Preview),
     entry("exact-permutations", "Exact Learning of Permutations for Nonzero Binary Inputs with Logarithmic Training Size and Quadratic Ensemble Complexity", "2502.16763", 2025, Family::Networks, State::Preview),
     entry("ecbm", "Energy-Based Concept Bottleneck Models: Unifying Prediction, Concept Intervention, and Probabilistic Interpretations", "2401.14142", 2024, Family::Networks, State::Planned),
     entry("pdvn", "Retrosynthetic Planning with Dual Value Networks", "2301.13755", 2023, Family::Science, State::Planned),

@@ -88,4 +88,56 @@ pub enum Error {
         /// The tolerance.
         tolerance: f64,
     },
+    /// A number of values that does not fit.
+    #[error(
+        "the {what} has {found} numbers, but the network takes {expected} there; give one number per input of that layer"
+    )]
+    Width {
+        /// What has the wrong width.
+        what: String,
+        /// Numbers found.
+        found: usize,
+        /// Numbers needed.
+        expected: usize,
+    },
+    /// A coordinate that is not finite.
+    #[error("{what}, input {index} is {value}, but must be finite; drop the row or fill in the value")]
+    Coordinate {
+        /// What it belongs to.
+        what: &'static str,
+        /// Input, from 0.
+        index: usize,
+        /// The value found.
+        value: f64,
+    },
+    /// A network or a region that makes no sense.
+    #[error("{problem}; {way_out}")]
+    Model {
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// An operator of a model file that is not read.
+    #[error("operator {operator} at node {node} ({name:?}): {problem}; {way_out}")]
+    Operator {
+        /// The operator.
+        operator: String,
+        /// Position of the node in the graph, from 0.
+        node: usize,
+        /// Name of the node.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// Bounds that are too large for double precision.
+    #[error(
+        "bounds at layer {layer} are too large for double precision; give a smaller radius, or scale the network's weights down"
+    )]
+    Overflow {
+        /// Affine map, from 0.
+        layer: usize,
+    },
 }

@@ -10,6 +10,8 @@ pub mod continual_dp;
 pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "networks")]
+pub mod lipschitz;
 #[cfg(feature = "language")]
 pub mod locality;
 #[cfg(feature = "language")]

@@ -15,6 +15,8 @@ pub mod continual_dp;
 pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "networks")]
+pub mod lipschitz;
 #[cfg(feature = "language")]
 pub mod locality;
 #[cfg(feature = "optimize")]
@@ -102,6 +104,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_statistics::continual_dp::CARD,
         study: &continual_dp::STUDY,
         bench: &bench::continual_dp::BENCH,
+    },
+    #[cfg(feature = "networks")]
+    Method {
+        card: &backstitch_networks::lipschitz::CARD,
+        study: &lipschitz::STUDY,
+        bench: &bench::lipschitz::BENCH,
     },
     #[cfg(feature = "networks")]
     Method {

@@ -12,6 +12,8 @@ mod ef21_w;
 mod exact_permutations;
 #[cfg(feature = "language")]
 mod learn;
+#[cfg(feature = "networks")]
+mod lipschitz;
 #[cfg(feature = "language")]
 mod locality;
 #[cfg(any(feature = "optimize", feature = "statistics"))]
@@ -75,6 +77,9 @@ pub(crate) enum Method {
     #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
     ContinualDp(continual_dp::ContinualDp),
     #[cfg(feature = "networks")]
+    #[command(about = backstitch_networks::lipschitz::CARD.summary)]
+    Lipschitz(lipschitz::LipschitzArguments),
+    #[cfg(feature = "networks")]
     #[command(about = backstitch_networks::exact_permutations::CARD.summary)]
     ExactPermutations(exact_permutations::ExactPermutations),
 }
@@ -103,6 +108,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::ScaleMixtureNngp(arguments) => scale_mixture_nngp::execute(&arguments, common),
         #[cfg(feature = "statistics")]
         Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
+        #[cfg(feature = "networks")]
+        Method::Lipschitz(arguments) => lipschitz::execute(&arguments, common),
         #[cfg(feature = "networks")]
         Method::ExactPermutations(exact) => exact_permutations::execute(&exact, common),
     }

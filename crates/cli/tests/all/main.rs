@@ -13,6 +13,7 @@ mod run_block_descent;
 mod run_causal_minimax;
 mod run_ef21_w;
 mod run_language;
+mod run_lipschitz;
 mod run_locality;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
 mod run_mpi;

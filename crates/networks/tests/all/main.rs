@@ -5,3 +5,5 @@
 mod exact_permutations;
 mod exact_permutations_networks;
 mod exact_permutations_vectors;
+mod lipschitz;
+mod lipschitz_models;
