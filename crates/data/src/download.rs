@@ -409,7 +409,7 @@ impl Fetch<'_> {
 
 /// Whether the same request can succeed a moment later: broken and stalled connections, not unknown hosts, refused
 /// connections, bad addresses or certificates, nor the end of the time for all attempts.
-fn can_succeed(error: &ureq::Error) -> bool {
+pub fn can_succeed(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => matches!(
             error.kind(),

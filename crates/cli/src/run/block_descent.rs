@@ -18,7 +18,7 @@ use report::{note, solved, trace_files};
 
 use super::model_file::ModelFile;
 use super::output::write_all;
-use super::rows::{Reading, Rows, coefficients, features_for, print_predictions, quality};
+use super::rows::{PredictArguments, Reading, Rows, coefficients, features_for, print_predictions, quality};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -116,19 +116,6 @@ pub(super) struct Solving {
     /// Do not take the weights that are left as one block once their set stays the same
     #[arg(long)]
     no_end_game: bool,
-}
-
-#[derive(Args, Debug)]
-struct PredictArguments {
-    /// A model.json
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-    /// Rows in the format that the model was fitted on; labels of LIBSVM rows, or the target column of a table, are not looked at
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
-    /// Indices of the LIBSVM format count from 0
-    #[arg(long)]
-    zero_based: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -19,7 +19,7 @@ use report::{Found, certified, solved};
 
 use super::model_file::ModelFile;
 use super::output::write_all;
-use super::rows::{Reading, Rows, features_for, print_predictions};
+use super::rows::{PredictArguments, Reading, Rows, features_for, print_predictions};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
@@ -135,19 +135,6 @@ struct CleanArguments {
     /// Rows with a weight below this are called suspicious; all begin at 0.5
     #[arg(long, value_name = "WEIGHT", default_value_t = 0.2, allow_negative_numbers = true)]
     threshold: f64,
-}
-
-#[derive(Args, Debug)]
-struct PredictArguments {
-    /// A model.json
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-    /// Rows in the format that the model was fitted on; labels of LIBSVM rows, or the target column of a table, are not looked at
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
-    /// Indices of the LIBSVM format count from 0
-    #[arg(long)]
-    zero_based: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,7 +1,7 @@
 //! What `run block-descent` and `run penalty-bilevel` share: rows of a LIBSVM file or a table, coefficients, predictions.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backstitch_data::libsvm::{LibsvmOptions, LibsvmProblem, read_libsvm};
 use backstitch_data::table::{Table, TableOptions, read_table};
@@ -22,6 +22,20 @@ pub(super) struct Reading {
     /// Number of features of the LIBSVM format [default: the largest index]
     #[arg(long, value_name = "N")]
     pub(super) features: Option<usize>,
+}
+
+/// What a prediction for rows is asked for with.
+#[derive(Args, Debug)]
+pub(super) struct PredictArguments {
+    /// A model.json
+    #[arg(long, value_name = "FILE")]
+    pub(super) model: PathBuf,
+    /// Rows in the format that the model was fitted on; labels of LIBSVM rows, or the target column of a table, are not looked at
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: PathBuf,
+    /// Indices of the LIBSVM format count from 0
+    #[arg(long)]
+    pub(super) zero_based: bool,
 }
 
 /// Rows with labels, and names of the features where the file has them.

@@ -1,9 +1,10 @@
 //! One call: a request is sent until it is answered, cannot succeed, or its time is over.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use backstitch_data::download::can_succeed;
 use serde_json::Value;
 use ureq::http::{HeaderMap, header};
 use ureq::{Body, Timeout};
@@ -254,25 +255,6 @@ impl<'a> Clock<'a> {
             }
             error => error,
         }
-    }
-}
-
-/// Whether the same request can succeed a moment later: after broken and slow connections, but not with unknown hosts, refused
-/// connections, bad addresses or certificates.
-fn can_succeed(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::WouldBlock
-        ),
-        // A server that closes before it has answered.
-        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
-        _ => false,
     }
 }
 
