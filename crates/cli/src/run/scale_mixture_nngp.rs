@@ -1,4 +1,6 @@
-//! `backstitch run scale-mixture-nngp`: a table in, a Bayesian regression with calibrated intervals out.
+//! `backstitch run scale-mixture-nngp`: a table in, a Bayesian regression with calibrated intervals or probabilities of classes out.
+
+mod classify;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use backstitch_statistics::scale_mixture_nngp::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use classify::{ClassifyArguments, classify};
 
 use super::model_file::ModelFile;
 use super::output::{quoted, write_all};
@@ -33,7 +37,8 @@ Priors of s², the variance that all weights of the last layer share: t:SHAPE or
 
 Examples:
   backstitch run scale-mixture-nngp fit --data table.csv --target y --out model/
-  backstitch run scale-mixture-nngp predict --model model/model.json --data new.csv > predictions.csv"
+  backstitch run scale-mixture-nngp predict --model model/model.json --data new.csv > predictions.csv
+  backstitch run scale-mixture-nngp classify --data train.csv --target label --test new.csv > classes.csv"
 )]
 pub(crate) struct ScaleMixtureNngpArguments {
     #[command(subcommand)]
@@ -46,6 +51,8 @@ enum Verb {
     Fit(Box<FitArguments>),
     /// Predict with a model that `fit --out` has written
     Predict(PredictArguments),
+    /// Probabilities of classes for the rows of a table, learned from the rows of another
+    Classify(Box<ClassifyArguments>),
 }
 
 #[derive(Args, Debug)]
@@ -59,24 +66,11 @@ struct FitArguments {
     /// Prior of the scale: t:SHAPE[,SCALE], gaussian, burr:C,K, half-cauchy:SCALE or gamma:SHAPE,RATE
     #[arg(long, value_name = "PRIOR", default_value = "t:2", value_parser = prior)]
     prior: Prior,
-    /// Hidden layers
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    depth: usize,
-    /// What follows each hidden layer
-    #[arg(long, value_enum, default_value_t = ActivationName::Relu)]
-    activation: ActivationName,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// Steps of the search for hyper-parameters; 0 keeps those it would begin with
     #[arg(long, value_name = "N", default_value_t = 100)]
     iterations: usize,
-    /// Standard deviation of weights that the search begins with
-    #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().weight_std, allow_negative_numbers = true)]
-    weight_std: f64,
-    /// The same of biases
-    #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().bias_std, allow_negative_numbers = true)]
-    bias_std: f64,
-    /// The same of the weights of the last layer
-    #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().last_weight_std, allow_negative_numbers = true)]
-    last_weight_std: f64,
     /// Variance of the noise that the search begins with, in variances of the target
     #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().noise, allow_negative_numbers = true)]
     noise: f64,
@@ -95,6 +89,46 @@ struct FitArguments {
     /// Folder for model.json, calibration.csv, calibration.svg and summary.json; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// The network, for `fit` and `classify`.
+#[derive(Args, Debug)]
+struct NetworkArguments {
+    /// Hidden layers
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    depth: usize,
+    /// What follows each hidden layer
+    #[arg(long, value_enum, default_value_t = ActivationName::Relu)]
+    activation: ActivationName,
+    /// Standard deviation of weights, where the search of `fit` begins and `classify` stays
+    #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().weight_std, allow_negative_numbers = true)]
+    weight_std: f64,
+    /// The same of biases
+    #[arg(long, value_name = "NUMBER", default_value_t = Hyperparameters::default().bias_std, allow_negative_numbers = true)]
+    bias_std: f64,
+    /// The same of the weights of the last layer [default: 1 for `fit`, 10 for `classify`]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    last_weight_std: Option<f64>,
+}
+
+impl NetworkArguments {
+    fn architecture(&self) -> Architecture {
+        let activation = match self.activation {
+            ActivationName::Relu => Activation::Relu,
+            ActivationName::Erf => Activation::Erf,
+        };
+        Architecture { depth: self.depth, activation, image: None }
+    }
+
+    /// With what is not given from the defaults.
+    fn hyperparameters(&self, defaults: Hyperparameters) -> Hyperparameters {
+        Hyperparameters {
+            weight_std: self.weight_std,
+            bias_std: self.bias_std,
+            last_weight_std: self.last_weight_std.unwrap_or(defaults.last_weight_std),
+            ..defaults
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -162,6 +196,7 @@ pub(crate) fn execute(arguments: &ScaleMixtureNngpArguments, common: &Common) ->
     match &arguments.verb {
         Verb::Fit(arguments) => fit(arguments, common),
         Verb::Predict(arguments) => predict(arguments, common),
+        Verb::Classify(arguments) => classify(arguments, common),
     }
 }
 
@@ -172,20 +207,11 @@ fn table(file: &Path) -> Result<Table, Failure> {
 
 fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     let parameters = Parameters {
-        architecture: Architecture {
-            depth: arguments.depth,
-            activation: match arguments.activation {
-                ActivationName::Relu => Activation::Relu,
-                ActivationName::Erf => Activation::Erf,
-            },
-            image: None,
-        },
+        architecture: arguments.network.architecture(),
         prior: arguments.prior,
         initial: Hyperparameters {
-            weight_std: arguments.weight_std,
-            bias_std: arguments.bias_std,
-            last_weight_std: arguments.last_weight_std,
             noise: arguments.noise,
+            ..arguments.network.hyperparameters(Hyperparameters::default())
         },
         iterations: arguments.iterations,
         fit_prior: arguments.fit_prior,

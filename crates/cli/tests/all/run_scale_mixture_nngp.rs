@@ -154,3 +154,60 @@ fn inducing_rows() {
     let csv = sandbox.expect(0, &[&PREDICT[..], &["--data", "table.csv"]].concat());
     assert_eq!(csv.stdout.lines().count(), 41);
 }
+
+/// Two clouds are told apart, by dense layers and as images; the answers do not depend on threads or on units.
+#[test]
+fn classes_are_told_apart() {
+    let sandbox = Sandbox::new();
+    let cloud = |rows: usize, unit: f64, labelled: bool| {
+        let mut text = if labelled { "a,b,c,d,kind\n" } else { "a,b,c,d\n" }.to_owned();
+        for row in 0..rows {
+            let wave =
+                |step: usize| f64::from(u8::try_from((row * step + row * row) % 97).unwrap()) / 48.0 - 1.0;
+            let side = if row % 2 == 0 { 1.5 } else { -1.5 };
+            let values = [side + wave(31), side + wave(17), wave(53), wave(7)].map(|value| unit * value);
+            let label = if labelled { format!(",{}", row % 2 * 5) } else { String::new() };
+            writeln!(text, "{},{},{},{}{label}", values[0], values[1], values[2], values[3]).unwrap();
+        }
+        text
+    };
+    sandbox.write("train.csv", cloud(60, 1.0, true));
+    sandbox.write("test.csv", cloud(40, 1.0, true));
+    sandbox.write("new.csv", cloud(40, 1.0, false));
+    sandbox.write("large.csv", cloud(60, 1e3, true));
+    sandbox.write("large-new.csv", cloud(40, 1e3, false));
+    let classify = |data: &'static str, test: &'static str, rest: &[&'static str]| {
+        let start = ["run", "scale-mixture-nngp", "classify", "--target", "kind", "--steps", "200"];
+        [&start[..], &["--data", data, "--test", test], rest].concat()
+    };
+    let found = sandbox.expect(0, &classify("train.csv", "test.csv", &[]));
+    assert!(found.stdout.starts_with("label,probability_0,probability_5\n"), "{found:?}");
+    let accuracy = found.stderr.split("accuracy ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    assert!(accuracy.parse::<f64>().unwrap() > 0.9, "{found:?}");
+    for line in found.stdout.lines().skip(1) {
+        let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        assert!((fields[1] + fields[2] - 1.0).abs() < 1e-9 && (fields[0] == 0.0) == (fields[1] >= fields[2]));
+    }
+    let alone = sandbox.expect(0, &classify("train.csv", "new.csv", &["--threads", "1"]));
+    assert_eq!((alone.stdout, alone.stderr.as_str()), (found.stdout.clone(), ""));
+    let labels = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    let large = sandbox.expect(0, &classify("large.csv", "large-new.csv", &[]));
+    assert_eq!(labels(&large.stdout), labels(&found.stdout));
+    let images = ["--image", "2,2", "--prior", "gaussian", "--out", "classes"];
+    sandbox.expect(0, &classify("train.csv", "test.csv", &images));
+    assert_eq!(sandbox.entries("classes"), ["predictions.csv", "summary.json"]);
+
+    sandbox.write("one.csv", "a,b,c,d,kind\n1,2,3,4,1\n2,3,4,5,1\n");
+    sandbox.write("third.csv", "a,b,c,d,kind\n1,2,3,4,9\n");
+    let says = |arguments: Vec<&str>, words: &str| {
+        let stderr = sandbox.expect(2, &arguments).stderr;
+        assert!(stderr.contains(words), "{stderr}");
+    };
+    says(classify("one.csv", "test.csv", &[]), "all 2 labels are the same");
+    says(classify("train.csv", "third.csv", &[]), "the label 9, which no training row has");
+    says(classify("train.csv", "one.csv", &["--image", "3,3"]), "9");
+    says(classify("train.csv", "test.csv", &["--prior", "burr:2,2"]), "t:SHAPE[,SCALE] or gaussian");
+    says(classify("train.csv", "test.csv", &["--inducing", "0"]), "inducing is 0");
+}

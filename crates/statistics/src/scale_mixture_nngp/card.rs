@@ -30,7 +30,7 @@ pub const CARD: Card = Card {
         "Draws of a multivariate t share one scale; the released sampler draws one for every coordinate.",
         "More than 5,000 rows are refused with the memory they would take, or seen through inducing rows (`--inducing`), with \
          hyper-parameters searched on at most 1,000 rows.",
-        "The classifier is in the library only. Its variational posterior is diagonal in whitened coordinates, the scale is integrated by \
+        "The classifier's variational posterior is diagonal in whitened coordinates, the scale is integrated by \
          quadrature, and deviations of the kernel and inducing images are given, not learned.",
         "Convolutional kernels have 3 x 3 filters without strides and a flattened read-out. Pooling, strides and residual networks are not \
          here.",

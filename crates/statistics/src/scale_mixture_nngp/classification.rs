@@ -49,12 +49,13 @@ impl Default for ClassificationParameters {
     fn default() -> Self {
         Self {
             architecture: Parameters::default().architecture,
-            hyperparameters: Hyperparameters::default(),
+            // Classes are told apart with confidence where functions differ by several units.
+            hyperparameters: Hyperparameters { last_weight_std: 10.0, ..Hyperparameters::default() },
             scale: ClassScale::InverseGamma { shape: 2.0, scale: 2.0 },
             inducing: 200,
             steps: 1000,
             batch: 100,
-            rate: 1e-2,
+            rate: 0.1,
             seed: 0,
         }
     }
