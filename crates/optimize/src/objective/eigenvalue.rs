@@ -59,11 +59,12 @@ pub fn largest_eigenvalue(
         return EigenvalueBounds { upper: 0.0, ..bounds };
     }
     let nonnegative = rows.clone().all(|row| features.row(row).iter().all(|(_, value)| value >= 0.0));
-    if !nonnegative && used.len() <= DECOMPOSED {
-        if let Some(largest) = decomposed(features, rows.clone(), &weight, &used) {
-            let (lower, upper) = (largest * (1.0 - ROUNDING_OF_SUMS), largest * (1.0 + ROUNDING_OF_SUMS));
-            return EigenvalueBounds { lower, upper: bounds.upper.min(upper).max(lower), steps: 0 };
-        }
+    if !nonnegative
+        && used.len() <= DECOMPOSED
+        && let Some(largest) = decomposed(features, rows.clone(), &weight, &used)
+    {
+        let (lower, upper) = (largest * (1.0 - ROUNDING_OF_SUMS), largest * (1.0 + ROUNDING_OF_SUMS));
+        return EigenvalueBounds { lower, upper: bounds.upper.min(upper).max(lower), steps: 0 };
     }
     let length = features.padded_columns();
     let mut vector = vec![0.0; length];
