@@ -27,7 +27,7 @@ mod model_file;
     feature = "reason",
     feature = "statistics"
 ))]
-mod output;
+pub(crate) mod output;
 #[cfg(feature = "optimize")]
 mod penalty_bilevel;
 #[cfg(feature = "language")]

@@ -11,13 +11,13 @@ use crate::failure::Failure;
 
 /// Writes one file whole.
 #[cfg(any(feature = "language", feature = "reason"))]
-pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
 }
 
 /// Refuses a place that no file can be written to, before anything is paid for.
 #[cfg(feature = "reason")]
-pub(super) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
+pub(crate) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || path.file_name().is_none() {
         return Err(unwritten(path, &"a folder is in its place"));
@@ -30,7 +30,7 @@ pub(super) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
 
 /// Refuses results in the place of a file that the command reads or extends.
 #[cfg(feature = "reason")]
-pub(super) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), Failure> {
+pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), Failure> {
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
     if whole(out).is_some() && whole(out) == whole(other) {
         return Err(unwritten(out, &format_args!("it is also the file of {option}")));
