@@ -126,7 +126,7 @@ pub(crate) fn execute(arguments: &Fobar, common: &Common) -> Result<i32, Failure
         questions.iter().zip(&outcomes).map(|(question, outcome)| Line::new(question, outcome)).collect();
     write(arguments, &lines, &report, common)?;
     if let Some(limit) = limit {
-        failure(limit.clone()).print();
+        arguments.model.limit_reached(limit).print();
         return Ok(EXIT_INTERRUPTED);
     }
     Ok(if outcomes.iter().any(Result::is_err) { EXIT_CLAIM_FAILS } else { EXIT_DONE })

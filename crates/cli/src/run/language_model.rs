@@ -137,6 +137,13 @@ impl LanguageModelOptions {
             .try_for_each(|(option, file)| refuse_same(out, file, option))
     }
 
+    /// What a limit that was reached says.
+    pub(super) fn limit_reached(&self, limit: impl std::fmt::Display) -> Failure {
+        let kept = "raise the limit, or run the same command again; what has arrived is kept";
+        let lost = "raise the limit; with --no-cache nothing was kept, and the command begins anew";
+        Failure::input(limit).hint(if self.no_cache && self.record.is_none() { lost } else { kept })
+    }
+
     fn budget(&self) -> Result<Budget, Failure> {
         let limits = Limits { requests: self.max_requests, cost: self.max_cost, seconds: self.max_seconds };
         Budget::new(limits, self.prices()).map_err(failure)

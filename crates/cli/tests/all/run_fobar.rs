@@ -166,6 +166,7 @@ fn a_limit_stops_and_the_same_command_continues() {
     let outcome = sandbox.expect(130, &limited);
     assert!(outcome.stderr.contains("the limit of 7 requests is reached"), "{outcome:?}");
     assert_eq!((server.asked().len(), outcome.stderr.matches("hint: ").count()), (7, 1));
+    assert!(outcome.stdout.contains("4 questions · 0 checked backward · 4 not finished"), "{outcome:?}");
     assert!(lines(&sandbox.read("answers.jsonl")).iter().all(|line| line["error"].is_string()));
     sandbox.expect(130, &limited);
     assert_eq!(server.asked().len(), 14);
@@ -181,6 +182,7 @@ fn a_limit_stops_and_the_same_command_continues() {
     let costly = ["--max-cost", "0.001", "--price-in", "1", "--price-out", "1", "--no-cache"];
     let outcome = sandbox.expect(130, &arguments(&server.base, &costly));
     assert!(outcome.stderr.contains("the limit of cost 0.001 is reached"), "{outcome:?}");
+    assert!(outcome.stderr.contains("with --no-cache nothing was kept"), "{outcome:?}");
     assert_eq!(server.asked().len(), 8 * REQUESTS);
     let outcome = sandbox.expect(130, &arguments(&server.base, &["--max-seconds", "0", "--no-cache"]));
     assert!(outcome.stderr.contains("the limit of 0 seconds is reached"), "{outcome:?}");

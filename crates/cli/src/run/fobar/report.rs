@@ -7,6 +7,7 @@ use backstitch_reason::fobar::{Unchecked, Verified};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::limits;
 use crate::run::language_model::Used;
 
 /// A question in the file of answers.
@@ -44,6 +45,8 @@ impl<'a> Line<'a> {
 pub(super) struct Report {
     questions: usize,
     failed: usize,
+    /// Questions that a limit left open.
+    unfinished: usize,
     /// Questions without a backward check, by reason.
     unchecked: [(Unchecked, &'static str, usize); 4],
     /// Masked numbers of checked questions, and those that told candidates apart.
@@ -65,6 +68,7 @@ struct Accuracy {
 impl Report {
     pub(super) fn new(questions: &[Question], outcomes: &[Result<Verified, Error>], used: Used) -> Self {
         let verified = || outcomes.iter().flatten();
+        let errors = || outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
         let without = |why: Unchecked| verified().filter(|verified| verified.unchecked == Some(why)).count();
         let reasons = [
             (Unchecked::OneCandidate, "one candidate"),
@@ -83,7 +87,8 @@ impl Report {
         }
         Self {
             questions: questions.len(),
-            failed: outcomes.iter().filter(|outcome| outcome.is_err()).count(),
+            failed: errors().filter(|error| !limits(error)).count(),
+            unfinished: errors().filter(|error| limits(error)).count(),
             unchecked: reasons.map(|(why, words)| (why, words, without(why))),
             masks: (masks().count(), masks().filter(|mask| mask.tells_apart).count()),
             accuracy: Some(accuracy).filter(|accuracy| accuracy.known > 0),
@@ -94,7 +99,7 @@ impl Report {
     /// Questions that were checked backward.
     fn checked(&self) -> usize {
         let unchecked: usize = self.unchecked.iter().map(|(.., count)| count).sum();
-        self.questions - self.failed - unchecked
+        self.questions - self.failed - self.unfinished - unchecked
     }
 
     /// As JSON, with the answers where they are written nowhere else.
@@ -109,6 +114,7 @@ impl Report {
             "schema": "backstitch/fobar/1",
             "questions": self.questions,
             "failed": self.failed,
+            "unfinished": self.unfinished,
             "checked": self.checked(),
             "unchecked": unchecked,
             "masks": self.masks.0,
@@ -154,6 +160,9 @@ impl Report {
         }
         if self.failed > 0 {
             text += &format!(" · {} failed", self.failed);
+        }
+        if self.unfinished > 0 {
+            text += &format!(" · {} not finished", self.unfinished);
         }
         if self.masks.0 > 0 {
             text += &format!(" · {} of {} masked numbers told candidates apart", self.masks.1, self.masks.0);
