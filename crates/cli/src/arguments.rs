@@ -234,7 +234,7 @@ pub(crate) enum DataVerb {
 pub(crate) struct CacheArguments {
     #[command(subcommand)]
     pub(crate) verb: CacheVerb,
-    /// The file [default: the user's state folder, backstitch/replies.sqlite]
+    /// The file [default: backstitch/replies.sqlite in XDG_STATE_HOME, else in ~/.local/state]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) cache: Option<PathBuf>,
 }

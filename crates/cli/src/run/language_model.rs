@@ -48,7 +48,8 @@ pub(super) struct LanguageModelOptions {
     #[arg(allow_negative_numbers = true)]
     deadline: f64,
 
-    /// Keep all answers in this file, and ask for none that it holds [default: the user's state folder, backstitch/replies.sqlite]
+    /// Keep all answers in this file, and ask for none that it holds [default: backstitch/replies.sqlite in XDG_STATE_HOME, else in
+    /// ~/.local/state]
     #[arg(long, help_heading = KEPT, value_name = "FILE")]
     cache: Option<PathBuf>,
     /// Keep no answers: an interrupted command begins anew, and pays anew
@@ -96,7 +97,8 @@ impl LanguageModelOptions {
         }
         let budget = Arc::new(self.budget()?);
         let fresh = Rc::default();
-        let endpoint = Counted { model: self.endpoint(Arc::clone(&budget))?, samples: Rc::clone(&fresh) };
+        let endpoint =
+            Counted { model: self.endpoint(self.key()?, Arc::clone(&budget))?, samples: Rc::clone(&fresh) };
         let mut model: Box<dyn Model> = Box::new(endpoint);
         if let Some(file) = self.cache_file()? {
             model = Box::new(Stored::new(model, Cache::open(&file).map_err(failure)?));
@@ -110,7 +112,7 @@ impl LanguageModelOptions {
     /// A model that knows what is kept, and answers nothing else: what it notes is what would be sent. It makes no files.
     pub(super) fn rehearse(&self) -> Result<(LanguageModel, Unsent), Failure> {
         let budget = Arc::new(self.budget()?);
-        let identity = self.endpoint(Arc::clone(&budget))?.identity().clone();
+        let identity = self.endpoint(self.key()?, Arc::clone(&budget))?.identity().clone();
         let unsent = Unsent::default();
         let mut model: Box<dyn Model> = Box::new(Rehearsal { identity, unsent: unsent.clone() });
         if let Some(file) = self.cache_file()?.filter(|file| file.exists()) {
@@ -149,7 +151,7 @@ impl LanguageModelOptions {
         Budget::new(limits, self.prices()).map_err(failure)
     }
 
-    fn endpoint(&self, budget: Arc<Budget>) -> Result<Endpoint, Failure> {
+    fn endpoint(&self, key: Option<ApiKey>, budget: Arc<Budget>) -> Result<Endpoint, Failure> {
         let address = self.model.as_deref().unwrap_or_default();
         refuse_other_models(address)?;
         let Some(name) = &self.model_name else {
@@ -166,7 +168,7 @@ impl LanguageModelOptions {
             deadline,
             ..EndpointOptions::new(address, name)
         };
-        Endpoint::new(options, self.key()?, budget).map_err(failure)
+        Endpoint::new(options, key, budget).map_err(failure)
     }
 
     /// The key. Errors never hold it: it may have been given in the place of the variable.
@@ -194,7 +196,8 @@ impl LanguageModelOptions {
     /// Whose answers are played back: those of the model that is named, or of the only one.
     fn recorded_identity(&self, file: &Path, recording: &Recording) -> Result<Option<Identity>, Failure> {
         if self.model.is_some() {
-            return Ok(Some(self.endpoint(Budget::unlimited().into())?.identity().clone()));
+            // Nothing is sent, so no key is needed.
+            return Ok(Some(self.endpoint(None, Budget::unlimited().into())?.identity().clone()));
         }
         let Some(name) = &self.model_name else { return Ok(None) };
         let all = recording.identities();

@@ -122,6 +122,32 @@ fn answers_are_checked_and_counted() {
 }
 
 #[test]
+fn answers_are_kept_where_the_environment_or_the_user_says() {
+    let sandbox = Sandbox::new();
+    let server = Loopback::start(model);
+    sandbox.write("questions.jsonl", questions(1));
+    let command = |more: &[&str]| sandbox.command(&arguments(&server.base, more));
+    let state = sandbox.path("state");
+    let outcome = Outcome::of(command(&[]).env("XDG_STATE_HOME", &state).output().unwrap());
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(state.join("backstitch/replies.sqlite").exists());
+    // A relative path there is ignored, as its specification says.
+    let outcome = Outcome::of(command(&[]).env("XDG_STATE_HOME", "relative").output().unwrap());
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(sandbox.path(CACHE).exists() && !sandbox.path("relative").exists());
+    sandbox.expect(0, &arguments(&server.base, &["--cache", "own/replies.sqlite"]));
+    assert!(sandbox.path("own/replies.sqlite").exists());
+    assert_eq!(server.asked().len(), 3 * REQUESTS);
+    let nowhere = Outcome::of(command(&[]).env_remove("HOME").output().unwrap());
+    assert!(
+        nowhere.code == Some(2) && nowhere.stderr.contains("hint: name a file with --cache"),
+        "{nowhere:?}"
+    );
+    let none = Outcome::of(command(&["--no-cache"]).env_remove("HOME").output().unwrap());
+    assert_eq!((none.code, server.asked().len()), (Some(0), 4 * REQUESTS), "{none:?}");
+}
+
+#[test]
 fn a_dry_run_sends_and_writes_nothing() {
     let sandbox = Sandbox::new();
     let server = Loopback::start(model);
@@ -263,7 +289,8 @@ fn a_recording_needs_no_server() {
     let replay =
         ["run", "fobar", "--replay", "replies.jsonl", "--data", "questions.jsonl", "--out", "replayed.jsonl"];
     let by = |more: &[&str]| sandbox.run(&[&replay[..], more].concat());
-    for more in [&[][..], &["--model-name", "toy"], &["--model", &base, "--model-name", "toy"]] {
+    let with_address = ["--model", &base, "--model-name", "toy", "--key-variable", "NOT_NEEDED"];
+    for more in [&[][..], &["--model-name", "toy"], &with_address] {
         let outcome = by(more);
         assert_eq!(outcome.code, Some(0), "{more:?}: {outcome:?}");
         assert_eq!(sandbox.read("replayed.jsonl"), sandbox.read("answers.jsonl"));
