@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     Cell(CellArguments),
     /// List or download public data sets
     Data(Data),
+    /// Show, export or prune the answers of language models that are kept
+    #[cfg(feature = "reason")]
+    Cache(CacheArguments),
     /// Say what this machine and this build have
     Doctor,
     /// Print shell completions
@@ -223,6 +226,38 @@ pub(crate) enum DataVerb {
         /// Take the files from this address instead of their public origin
         #[arg(long, value_name = "URL", value_parser = web_address)]
         origin: Option<String>,
+    },
+}
+
+#[cfg(feature = "reason")]
+#[derive(Args, Debug)]
+pub(crate) struct CacheArguments {
+    #[command(subcommand)]
+    pub(crate) verb: CacheVerb,
+    /// The file [default: backstitch/replies.sqlite in XDG_STATE_HOME, else in ~/.local/state]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+#[cfg(feature = "reason")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheVerb {
+    /// Say what it holds of which model
+    Show,
+    /// Write everything as a recording, which `run … --replay` plays back
+    Export {
+        /// File for the recording
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Remove samples; they are asked for, and paid for, again when they are needed
+    Prune {
+        /// Samples kept for longer than this; 0 removes all
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
+        older_than: f64,
+        /// Of this model only
+        #[arg(long, value_name = "NAME")]
+        model_name: Option<String>,
     },
 }
 

@@ -63,6 +63,8 @@ fn execute() -> Result<i32, Failure> {
         Verb::Plan(plan) => verbs::plan::execute(&plan, &common),
         Verb::Cell(cell) => verbs::cell::execute(&cell, &common),
         Verb::Data(data) => verbs::data::execute(&data.verb, &common),
+        #[cfg(feature = "reason")]
+        Verb::Cache(cache) => verbs::cache::execute(&cache, &common),
         Verb::Doctor => verbs::doctor::execute(&common),
         Verb::Completions(completions) => verbs::completions::execute(&completions),
         Verb::Man(man) => verbs::man::execute(&man),

@@ -227,7 +227,7 @@ impl Error {
     }
 
     /// Why the rest of an incomplete reply did not come; every other error itself.
-    pub(crate) fn root(&self) -> &Self {
+    pub fn root(&self) -> &Self {
         match self {
             Self::Incomplete { reason, .. } => reason.root(),
             error => error,

@@ -10,6 +10,10 @@ mod continual_dp;
 mod ef21_w;
 #[cfg(feature = "networks")]
 mod exact_permutations;
+#[cfg(feature = "reason")]
+mod fobar;
+#[cfg(feature = "reason")]
+pub(crate) mod language_model;
 #[cfg(feature = "language")]
 mod learn;
 #[cfg(feature = "networks")]
@@ -18,8 +22,14 @@ mod lipschitz;
 mod locality;
 #[cfg(any(feature = "optimize", feature = "statistics"))]
 mod model_file;
-#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
-mod output;
+#[cfg(any(
+    feature = "language",
+    feature = "networks",
+    feature = "optimize",
+    feature = "reason",
+    feature = "statistics"
+))]
+pub(crate) mod output;
 #[cfg(feature = "optimize")]
 mod penalty_bilevel;
 #[cfg(feature = "language")]
@@ -43,6 +53,9 @@ use crate::failure::Failure;
 /// The methods that can be run on the user's data.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Method {
+    #[cfg(feature = "reason")]
+    #[command(about = backstitch_reason::fobar::CARD.summary)]
+    Fobar(fobar::Fobar),
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::spt::CARD.summary)]
     Spt(spt::Spt),
@@ -86,6 +99,8 @@ pub(crate) enum Method {
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
+        #[cfg(feature = "reason")]
+        Method::Fobar(fobar) => fobar::execute(&fobar, common),
         #[cfg(feature = "language")]
         Method::Spt(spt) => spt::execute(&spt, common),
         #[cfg(feature = "language")]

@@ -3,18 +3,44 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use backstitch_claim::write::{sync_folder, write_atomic};
+#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
+use backstitch_claim::write::sync_folder;
+use backstitch_claim::write::write_atomic;
 
 use crate::failure::Failure;
 
 /// Writes one file whole.
-#[cfg(feature = "language")]
-pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+#[cfg(any(feature = "language", feature = "reason"))]
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
+}
+
+/// Refuses a place that no file can be written to, before anything is paid for.
+#[cfg(feature = "reason")]
+pub(crate) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() || path.file_name().is_none() {
+        return Err(unwritten(path, &"a folder is in its place"));
+    }
+    if !folder.is_dir() {
+        return Err(unwritten(path, &format_args!("there is no folder {}", folder.display())));
+    }
+    Ok(())
+}
+
+/// Refuses results in the place of a file that the command reads or extends.
+#[cfg(feature = "reason")]
+pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), Failure> {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    if whole(out).is_some() && whole(out) == whole(other) {
+        return Err(unwritten(out, &format_args!("it is also the file of {option}")));
+    }
+    Ok(())
 }
 
 /// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
 /// first is moved there.
+#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
 pub(super) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
     let existed = folder.exists();
     std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;

@@ -1,6 +1,8 @@
 //! One file per verb.
 
 pub(crate) mod bench;
+#[cfg(feature = "reason")]
+pub(crate) mod cache;
 pub(crate) mod cell;
 pub(crate) mod compare;
 pub(crate) mod completions;

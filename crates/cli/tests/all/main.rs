@@ -8,10 +8,12 @@ mod exit_codes;
 mod generated;
 #[cfg(unix)]
 mod kill;
+mod loopback;
 mod reproduce;
 mod run_block_descent;
 mod run_causal_minimax;
 mod run_ef21_w;
+mod run_fobar;
 mod run_language;
 mod run_lipschitz;
 mod run_locality;

@@ -72,7 +72,7 @@ fn run() {
         "run topo chain.csv",
         "run topo --data chain.csv --threshold -1",
         "run topo --data chain.csv --start truth.csv",
-        "run fobar",
+        "run textgrad",
     ];
     session("run_topo", &sandbox, &[], &commands);
 }

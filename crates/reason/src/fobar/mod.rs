@@ -78,6 +78,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod card;
 mod mask;
 mod parameters;
 mod prompts;
@@ -91,6 +92,7 @@ use backstitch_llm::answer::{Answer, Kind, extract, extract_behind};
 use backstitch_llm::question::Question;
 use backstitch_llm::{Estimate, Model, Prices, Reply, Request, estimate};
 
+pub use card::CARD;
 pub use mask::{Mask, masked, masks, unknown};
 pub use parameters::{Combination, Extraction, Parameters};
 pub use prompts::{BackwardDemonstration, Demonstration, Prompts};
@@ -292,16 +294,18 @@ impl Fobar {
         };
         let text_of = |place: usize| open.counts[place].0.clone();
         let answer = score::first_largest(&combined).map(text_of);
+        let majority = score::first_largest(&forward).map(text_of);
+        let correct = |answer: &Option<String>| {
+            let gold = open.question.gold.as_ref();
+            gold.map(|gold| answer.as_ref().is_some_and(|answer| agree(answer, gold)))
+        };
         let checked = recovered.iter().flatten().count() * open.recovered.len();
         Ok(Verified {
             id: open.question.id.clone(),
-            correct: open
-                .question
-                .gold
-                .as_ref()
-                .map(|gold| answer.as_ref().is_some_and(|answer| agree(answer, gold))),
+            correct: correct(&answer),
             answer,
-            majority: score::first_largest(&forward).map(text_of),
+            majority_correct: correct(&majority),
+            majority,
             candidates: (0..counts.len())
                 .map(|place| Candidate {
                     text: text_of(place),

@@ -24,13 +24,16 @@ pub enum Extraction {
     Paper,
 }
 
+/// What one request may ask for.
+const MOST_SAMPLES: u32 = 10_000;
+
 /// What [`Fobar`](super::Fobar) can be told. The default is the paper's method for chat models.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
-    /// Forward samples per question (10; the paper takes 40 for completion models).
+    /// Forward samples per question, at most 10,000 (10; the paper takes 40 for completion models).
     pub forward_samples: u32,
-    /// Backward samples per mask and candidate (8).
+    /// Backward samples per mask and candidate, at most 10,000 (8).
     pub backward_samples: u32,
     /// Temperature of both (0.7).
     pub temperature: f64,
@@ -88,6 +91,9 @@ impl Parameters {
         for (name, value, way_out) in counts {
             if value == 0 {
                 return Err(Error::parameter(name, value, "at least 1", way_out));
+            }
+            if name.ends_with("samples") && value > MOST_SAMPLES {
+                return Err(Error::parameter(name, value, "at most 10000", way_out));
             }
         }
         if !(0.0..=2.0).contains(&self.temperature) {

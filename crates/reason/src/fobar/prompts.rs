@@ -1,12 +1,14 @@
 //! What the model reads.
 
 use backstitch_llm::Request;
+use serde::{Deserialize, Serialize};
 
 use super::parameters::Parameters;
 use crate::Error;
 
 /// A worked question, forward.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Demonstration {
     /// The question.
     pub question: String,
@@ -17,7 +19,8 @@ pub struct Demonstration {
 }
 
 /// A worked question, backward.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BackwardDemonstration {
     /// The question, one number of it replaced by `x`.
     pub question: String,
@@ -30,7 +33,8 @@ pub struct BackwardDemonstration {
 }
 
 /// The texts around a question. The default is our own; the paper's demonstrations can be taken from a copy of its repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Prompts {
     /// The system text.
     pub system: String,

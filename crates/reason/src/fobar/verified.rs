@@ -72,6 +72,8 @@ pub struct Verified {
     pub correct: Option<bool>,
     /// What self-consistency would answer: the candidate with the most forward samples.
     pub majority: Option<String>,
+    /// Whether that is the known answer, if one is known.
+    pub majority_correct: Option<bool>,
     /// All candidates, in the order in which they were first seen.
     pub candidates: Vec<Candidate>,
     /// All masks, in the order of the text.

@@ -5,4 +5,5 @@
 mod fobar;
 mod fobar_masks;
 mod fobar_score;
+mod fobar_vectors;
 mod scripted;
