@@ -52,7 +52,7 @@ impl Failure {
     pub(crate) fn unknown_method(name: &str) -> Self {
         match shelf::find(name) {
             Some(entry) if entry.state == shelf::State::Planned => {
-                Self::input(format!("`{name}` is on the shelf, but not built yet"))
+                Self::input(format!("`{name}` is on the shelf, but there is no study of it yet"))
                     .hint("`backstitch list` shows what is built")
             }
             Some(entry) => Self::input(format!("this build does not contain `{name}`"))

@@ -18,7 +18,7 @@ pub(crate) fn execute(show: &Show, common: &Common) -> Result<i32, Failure> {
                 terminal::print_json(entry)?;
             } else {
                 terminal::print(&format!(
-                    "{} — {}\narXiv {} · {} · {} wing · planned, not built yet\n",
+                    "{} — {}\narXiv {} · {} · {} wing · planned, no study of it yet\n",
                     entry.id,
                     entry.title,
                     entry.arxiv,
