@@ -15,7 +15,7 @@ use crate::study::{Cell, Role, Scale, Study};
 use crate::write::write_atomic;
 
 /// Schema of `verdict.json`.
-pub const VERDICT_SCHEMA: &str = "backstitch/verdict/1";
+pub const VERDICT_SCHEMA: &str = "backstitch/verdict/2";
 /// Schema of a cell's `result.json`.
 pub const CELL_SCHEMA: &str = "backstitch/cell/1";
 
@@ -70,6 +70,7 @@ pub struct VerdictFile {
     /// Every claim with its verdict.
     pub claims: Vec<Judgement>,
     /// Every number.
+    #[serde(with = "crate::observations")]
     pub observations: Vec<Observation>,
     /// Data by content.
     pub data: Vec<DataRecord>,

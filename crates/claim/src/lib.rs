@@ -10,6 +10,7 @@ pub mod context;
 pub mod directory;
 pub mod harness;
 pub mod judge;
+mod observations;
 pub mod picture;
 pub mod report;
 pub mod results;

@@ -11,7 +11,7 @@ use crate::run::{Provenance, Run, RunError};
 use crate::write::write_atomic;
 
 /// Schema of an evidence file.
-pub const RESULTS_SCHEMA: &str = "backstitch/results/1";
+pub const RESULTS_SCHEMA: &str = "backstitch/results/2";
 
 /// An evidence file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -86,15 +86,20 @@ pub fn find(id: &str) -> Option<&'static Entry> {
 
 /// The known id nearest to what was typed, if one is near enough to be meant.
 pub fn nearest(typed: &str) -> Option<&'static str> {
-    SHELF
-        .iter()
-        .map(|entry| (edit_distance(typed, entry.id), entry.id))
-        .min()
-        .filter(|(distance, id)| *distance <= 1 + id.len() / 4)
-        .map(|(_, id)| id)
+    nearest_of(typed, SHELF.iter().map(|entry| entry.id))
 }
 
-/// Levenshtein distance over bytes; ids are ASCII.
+/// The name of some that is nearest to what was typed, if one is near: for names of any kind that users give.
+pub fn nearest_of<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|name| (edit_distance(typed, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein distance over bytes.
 fn edit_distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in left.bytes().enumerate() {
@@ -123,13 +128,13 @@ const fn entry(
 /// All 54 methods, by wing.
 #[rustfmt::skip]
 pub const SHELF: &[Entry] = &[
-    entry("probtree", "Probabilistic Tree-of-thought Reasoning for Answering Knowledge-intensive Complex Questions", "2311.13982", 2023, Family::Reason, State::Planned),
-    entry("fobar", "Forward-Backward Reasoning in Large Language Models for Mathematical Verification", "2308.07758", 2023, Family::Reason, State::Planned),
+    entry("probtree", "Probabilistic Tree-of-thought Reasoning for Answering Knowledge-intensive Complex Questions", "2311.13982", 2023, Family::Reason, State::Preview),
+    entry("fobar", "Forward-Backward Reasoning in Large Language Models for Mathematical Verification", "2308.07758", 2023, Family::Reason, State::Preview),
     entry("auto-cot", "Automatic Chain of Thought Prompting in Large Language Models", "2210.03493", 2022, Family::Reason, State::Planned),
     entry("automate-cot", "Automatic Prompt Augmentation and Selection with Chain-of-Thought from Labeled Data", "2302.12822", 2023, Family::Reason, State::Planned),
     entry("iep", "Eliminating Reasoning via Inferring with Planning: A New Framework to Guide LLMs' Non-linear Thinking", "2310.12342", 2023, Family::Reason, State::Planned),
     entry("successive-prompting", "Successive Prompting for Decomposing Complex Questions", "2212.04092", 2022, Family::Reason, State::Planned),
-    entry("textgrad", "TextGrad: Automatic 'Differentiation' via Text", "2406.07496", 2024, Family::Reason, State::Planned),
+    entry("textgrad", "TextGrad: Automatic 'Differentiation' via Text", "2406.07496", 2024, Family::Reason, State::Preview),
     entry("reasoning-boundary", "Unlocking the Capabilities of Thought: A Reasoning Boundary Framework to Quantify and Optimize Chain-of-Thought", "2410.05695", 2024, Family::Reason, State::Planned),
     entry("badchain", "BadChain: Backdoor Chain-of-Thought Prompting for Large Language Models", "2401.12242", 2024, Family::Audit, State::Planned),
     entry("past-tense", "Does Refusal Training in LLMs Generalize to the Past Tense?", "2407.11969", 2024, Family::Audit, State::Planned),
@@ -170,7 +175,7 @@ pub const SHELF: &[Entry] = &[
     entry("causal-minimax", "Which Invariance Should We Transfer? A Causal Minimax Learning Approach", "2107.01876", 2021, Family::Statistics, State::Preview),
     entry("scale-mixture-nngp", "Scale Mixtures of Neural Network Gaussian Processes", "2107.01408", 2021, Family::Statistics, State::Preview),
     entry("continual-dp", "The Price of Differential Privacy under Continual Observation", "2112.00828", 2021, Family::Statistics, State::Preview),
-    entry("weight-matching", "Analysis of Linear Mode Connectivity via Permutation-Based Weight Matching: With Insights into Other Permutation Search Methods", "2402.04051", 2024, Family::Networks, State::Planned),
+    entry("weight-matching", "Analysis of Linear Mode Connectivity via Permutation-Based Weight Matching: With Insights into Other Permutation Search Methods", "2402.04051", 2024, Family::Networks, State::Preview),
     entry("lipschitz", "Efficiently Computing Local Lipschitz Constants of Neural Networks via Bound Propagation", "2210.07394", 2022, Family::Networks, State::Preview),
     entry("exact-permutations", "Exact Learning of Permutations for Nonzero Binary Inputs with Logarithmic Training Size and Quadratic Ensemble Complexity", "2502.16763", 2025, Family::Networks, State::Preview),
     entry("ecbm", "Energy-Based Concept Bottleneck Models: Unifying Prediction, Concept Intervention, and Probabilistic Interpretations", "2401.14142", 2024, Family::Networks, State::Planned),

@@ -76,6 +76,9 @@ pub(crate) enum Verb {
     /// Show, export or prune the answers of language models that are kept
     #[cfg(feature = "reason")]
     Cache(CacheArguments),
+    /// Write or train the small language models that come with backstitch
+    #[cfg(feature = "in-process")]
+    Embedded(EmbeddedArguments),
     /// Say what this machine and this build have
     Doctor,
     /// Print shell completions
@@ -259,6 +262,85 @@ pub(crate) enum CacheVerb {
         #[arg(long, value_name = "NAME")]
         model_name: Option<String>,
     },
+}
+
+#[cfg(feature = "in-process")]
+#[derive(Args, Debug)]
+pub(crate) struct EmbeddedArguments {
+    #[command(subcommand)]
+    pub(crate) verb: EmbeddedVerb,
+}
+
+#[cfg(feature = "in-process")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum EmbeddedVerb {
+    /// Write one as a folder in the Hugging Face layout, for other programs; --seed 0, 1 or 2 says which
+    Export {
+        /// What it was trained for
+        #[arg(long, value_enum)]
+        skill: SkillName,
+        /// Folder for its files; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Write questions that it was not trained on, with their answers, to try a method: JSON Lines
+    Questions {
+        /// What it was trained for
+        #[arg(long, value_enum)]
+        skill: SkillName,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        count: u64,
+        /// File for them
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// File for the passages that they can be looked up in, some missing and some wrong; for `knowledge`
+        #[arg(long, value_name = "FILE")]
+        passages: Option<PathBuf>,
+    },
+    /// Say how a code of three digits stands to a hidden one: a test command for `run textgrad code` with the skill `feedback`
+    Check {
+        /// File with the code: "3 7 0"
+        file: PathBuf,
+        /// The hidden code
+        #[arg(long, value_name = "CODE")]
+        hidden: String,
+    },
+    /// Train one from scratch: the command that made those that come with backstitch, with --seed 0, 1 and 2
+    Train {
+        /// What it is trained for
+        #[arg(long, value_enum)]
+        skill: SkillName,
+        /// Folder for its files; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Training steps, for trying out; other than the default gives another model
+        #[arg(long, value_name = "N")]
+        steps: Option<u64>,
+    },
+}
+
+/// Skills as the command line has them.
+#[cfg(feature = "in-process")]
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SkillName {
+    /// Word problems, forward and backward
+    Arithmetic,
+    /// Questions about made-up people
+    Knowledge,
+    /// Codes improved by feedback in words
+    Feedback,
+}
+
+#[cfg(feature = "in-process")]
+impl SkillName {
+    pub(crate) fn skill(self) -> backstitch_llm::corpus::Skill {
+        match self {
+            Self::Arithmetic => backstitch_llm::corpus::Skill::Arithmetic,
+            Self::Knowledge => backstitch_llm::corpus::Skill::Knowledge,
+            Self::Feedback => backstitch_llm::corpus::Skill::Feedback,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -65,6 +65,8 @@ fn execute() -> Result<i32, Failure> {
         Verb::Data(data) => verbs::data::execute(&data.verb, &common),
         #[cfg(feature = "reason")]
         Verb::Cache(cache) => verbs::cache::execute(&cache, &common),
+        #[cfg(feature = "in-process")]
+        Verb::Embedded(embedded) => verbs::embedded::execute(&embedded.verb, &common),
         Verb::Doctor => verbs::doctor::execute(&common),
         Verb::Completions(completions) => verbs::completions::execute(&completions),
         Verb::Man(man) => verbs::man::execute(&man),

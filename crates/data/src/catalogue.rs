@@ -18,7 +18,7 @@ pub struct PublicSet {
     pub licence: &'static str,
     /// What to cite.
     pub citation: &'static str,
-    /// The methods whose studies use it.
+    /// The methods whose studies or commands use it.
     pub used_by: &'static [&'static str],
 }
 
@@ -60,6 +60,7 @@ pub const CATALOGUE: &[PublicSet] = &[
         used_by: &["topo"],
     },
     PERMLEARN,
+    TRAJECTORIES,
     PublicSet {
         name: "impc-mice",
         title: "Blood counts of 614 mice, wild or with one of 13 genes knocked out (International Mouse Phenotyping Consortium)",
@@ -73,6 +74,86 @@ pub const CATALOGUE: &[PublicSet] = &[
         citation: "M. Liu, X. Zheng, X. Sun, F. Fang, Y. Wang: Which Invariance Should We Transfer? A Causal Minimax Learning \
                    Approach. ICML 2023, arXiv 2107.01876",
         used_by: &["causal-minimax"],
+    },
+    PublicSet {
+        name: "gsm8k-test",
+        title: "GSM8K, test questions: 1,319 word problems of several steps with solutions",
+        files: &[PublicFile {
+            path: "math/gsm8k_test.jsonl",
+            origin: "https://raw.githubusercontent.com/openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/test.jsonl",
+            sha256: "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
+            bytes: 749_738,
+        }],
+        licence: "MIT",
+        citation: "K. Cobbe and others: Training Verifiers to Solve Math Word Problems. arXiv 2110.14168, 2021",
+        used_by: &["fobar"],
+    },
+    PublicSet {
+        name: "svamp",
+        title: "SVAMP: 1,000 word problems of one step, worded to mislead",
+        files: &[PublicFile {
+            path: "math/SVAMP.json",
+            origin: "https://raw.githubusercontent.com/arkilpatel/SVAMP/689d7ccac74b9983a2ac7cc3b264f441b99e7c53/SVAMP.json",
+            sha256: "5be77703a6d891ae476d7c082787ad361392aa02453b132516cdd5f4e7934e3e",
+            bytes: 339_970,
+        }],
+        licence: "MIT",
+        citation: "A. Patel, S. Bhattamishra, N. Goyal: Are NLP Models really able to Solve Simple Math Word Problems? NAACL 2021, arXiv 2103.07191",
+        used_by: &["fobar"],
+    },
+    PublicSet {
+        name: "aqua-test",
+        title: "AQuA, test questions: 254 algebra word problems with five options",
+        files: &[PublicFile {
+            path: "math/aqua_test.jsonl",
+            origin: "https://raw.githubusercontent.com/google-deepmind/AQuA/26b64ed1f22208c6742f47df547dfd65088ec30d/test.json",
+            sha256: "de41581881ef95c5588c44ddc701c77fd480839241dd422a0d181262af24520c",
+            bytes: 130_192,
+        }],
+        licence: "Apache-2.0",
+        citation: "W. Ling, D. Yogatama, C. Dyer, P. Blunsom: Program Induction by Rationale Generation. ACL 2017, arXiv 1705.04146",
+        used_by: &["fobar"],
+    },
+    PublicSet {
+        name: "strategyqa-dev",
+        title: "StrategyQA, development questions: 229 questions answered by yes or no, with facts and decompositions",
+        files: &[PublicFile {
+            path: "qa/strategyqa_dev.json",
+            origin: "https://raw.githubusercontent.com/eladsegal/strategyqa/1ba1e97452e189569357876f2854b01357ffbe37/data/strategyqa/dev.json",
+            sha256: "0d94842ffb022db8fd5ecd2168b785d5cf67f6faf64f665476bad544a3eb9dde",
+            bytes: 424_195,
+        }],
+        licence: "MIT",
+        citation: "M. Geva, D. Khashabi, E. Segal, T. Khot, D. Roth, J. Berant: Did Aristotle Use a Laptop? A Question Answering Benchmark with Implicit Reasoning Strategies. TACL 9 (2021), arXiv 2101.02235",
+        used_by: &["probtree"],
+    },
+    PublicSet {
+        name: "hotpotqa-dev",
+        title: "HotpotQA, development questions: 7,405 questions that take two facts, with answers and type, without paragraphs",
+        files: &[PublicFile {
+            path: "qa/hotpot_dev_v1_simplified.json",
+            origin: "https://raw.githubusercontent.com/ysymyth/ReAct/6bdb3a1fd38b8188fc7ba4102969fe483df8fdc9/data/hotpot_dev_v1_simplified.json",
+            sha256: "05001dcdeb2b2b2243a88f23daaf8de9237494cd387e13bc25854d3e031101d3",
+            bytes: 1_179_017,
+        }],
+        licence: "CC-BY-SA-4.0",
+        citation: "Z. Yang, P. Qi, S. Zhang, Y. Bengio, W. W. Cohen, R. Salakhutdinov, C. D. Manning: HotpotQA: A Dataset for \
+                   Diverse, Explainable Multi-hop Question Answering. EMNLP 2018, arXiv 1809.09600",
+        used_by: &["probtree"],
+    },
+    PublicSet {
+        name: "probtree-hotpotqa",
+        title: "Recorded experiment: question trees of 500 HotpotQA questions with the answers and scores of a language model",
+        files: &[PublicFile {
+            path: "qa/probtree/hotpotqa_released.json",
+            origin: "https://raw.githubusercontent.com/THU-KEG/ProbTree/ce17f5f239c47389ab53920bfef817f8a18e3841/src/hotpotqa/RoHT/results/released.json",
+            sha256: "71bb94e9f2f6f22d63d9610d392f596b32fb7fa0aaed3bb0dd6e0242ce10c2a2",
+            bytes: 869_336,
+        }],
+        licence: "MIT AND CC-BY-SA-4.0",
+        citation: "S. Cao, J. Zhang, J. Shi, X. Lv, Z. Yao, Q. Tian, J. Li, L. Hou: Probabilistic Tree-of-thought Reasoning for \
+                   Answering Knowledge-intensive Complex Questions. Findings of EMNLP 2023, arXiv 2311.13982",
+        used_by: &["probtree"],
     },
     libsvm_set(
         "a9a",
@@ -180,6 +261,36 @@ const fn libsvm_set(name: &'static str, title: &'static str, files: &'static [Pu
         used_by: &["ef21-w"],
     }
 }
+
+/// What the authors recorded. The files hold the questions: they are downloaded, never shipped.
+const TRAJECTORIES: PublicSet = PublicSet {
+    name: "textgrad-trajectories",
+    title: "First answers of GPT-4o to 401 multiple-choice questions (GPQA, MMLU) and three updates of each by TextGrad",
+    files: &[
+        PublicFile {
+            path: "textgrad/gpqa_predictions.json",
+            origin: "https://raw.githubusercontent.com/zou-group/textgrad/75e912e210864b61999781778cdf756d4468120f/evaluation/results/solution_optimization/gpqa_predictions.json",
+            sha256: "e4edadd012b195ad35dbb05a6f3da7224b3920de3dbc7a1532cfc21a8c96462c",
+            bytes: 2_535_600,
+        },
+        PublicFile {
+            path: "textgrad/mmlu_college_physics_predictions.json",
+            origin: "https://raw.githubusercontent.com/zou-group/textgrad/75e912e210864b61999781778cdf756d4468120f/evaluation/results/solution_optimization/mmlu_college_physics_predictions.json",
+            sha256: "b015cd9e29f9c8cbaa59db7ebe33225812b4ca8ded650811a1b3fc40ba8b8b51",
+            bytes: 782_755,
+        },
+        PublicFile {
+            path: "textgrad/mmlu_machine_learning_predictions.json",
+            origin: "https://raw.githubusercontent.com/zou-group/textgrad/75e912e210864b61999781778cdf756d4468120f/evaluation/results/solution_optimization/mmlu_machine_learning_predictions.json",
+            sha256: "6285bc2af78ce46635f4c6065392c36d600a53dee5b62d243126537e932b86c6",
+            bytes: 920_427,
+        },
+    ],
+    licence: "MIT",
+    citation: "M. Yuksekgonul, F. Bianchi, J. Boen, S. Liu, Z. Huang, C. Guestrin, J. Zou: TextGrad: Automatic 'Differentiation' via Text. \
+               arXiv 2406.07496; the questions are those of GPQA (arXiv 2311.12022, CC-BY-4.0) and MMLU (arXiv 2009.03300, MIT)",
+    used_by: &["textgrad"],
+};
 
 /// One file per input length k = 2 … 30, in this order.
 const PERMLEARN: PublicSet = PublicSet {

@@ -1,11 +1,12 @@
 //! Readers, generators and the data directory of backstitch.
 //!
 //! What a user brings is read by [`table`] (a numeric table), [`libsvm`] (sparse rows with labels), [`edges`] (a known
-//! graph), [`order`] (a known order of the columns) and [`jsonl`] (one JSON value per line). Small public tables are part of the program
+//! graph), [`order`] (a known order of the columns), [`jsonl`] (one JSON value per line) and [`passages`] (texts, which [`bm25`] searches). Small public tables are part of the program
 //! ([`embedded`]). What is published elsewhere is listed in [`catalogue`], fetched by [`download`] and found again
 //! by [`directory`]; [`hash`] says whether it is still the same. Every error names the file and the place in it, and
 //! offers a way out where there is one.
 
+pub mod bm25;
 pub mod catalogue;
 pub mod dag;
 pub mod directory;
@@ -19,6 +20,7 @@ pub mod jsonl;
 pub mod libsvm;
 mod names;
 pub mod order;
+pub mod passages;
 pub mod table;
 mod table_error;
 

@@ -126,36 +126,50 @@ impl Budget {
         })
     }
 
-    /// Lets one HTTP request pass, or says which limit it would break. `most` bounds its tokens.
+    /// Lets one HTTP request pass, or says which limit it would break. `most` bounds its tokens. Waits for answers on their way where
+    /// their cost decides.
     pub(crate) fn admit(&self, most: Usage) -> Result<Admission<'_>, Error> {
-        let cost = self.prices.map_or(0.0, |prices| prices.cost(most));
         let mut state = self.lock();
         loop {
-            if self.end().is_some_and(|end| Instant::now() >= end) {
-                return Err(self.over_time());
-            }
-            if let Some(limit) = self.limits.requests
-                && state.spent.requests >= limit
-            {
-                let spent = format!("{} requests were sent", state.spent.requests);
-                return Err(Error::Spent { limit: format!("{limit} requests"), spent });
-            }
-            let Some(limit) = self.limits.cost else { break };
-            let known = state.spent.cost.unwrap_or(0.0);
-            if known + state.reserved + cost <= limit {
-                break;
-            }
-            if state.on_their_way == 0 {
-                let spent = format!("{known} was spent, and the next request may cost {cost}");
-                return Err(Error::Spent { limit: format!("cost {limit}"), spent });
+            if let Some(admission) = self.admit_in(&mut state, most)? {
+                return Ok(admission);
             }
             // Requests on their way have deadlines of their own.
             state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The same without waiting: `None` where the cost of what is on its way decides.
+    #[cfg(feature = "in-process")]
+    pub(crate) fn admit_now(&self, most: Usage) -> Result<Option<Admission<'_>>, Error> {
+        self.admit_in(&mut self.lock(), most)
+    }
+
+    fn admit_in(&self, state: &mut State, most: Usage) -> Result<Option<Admission<'_>>, Error> {
+        if self.end().is_some_and(|end| Instant::now() >= end) {
+            return Err(self.over_time());
+        }
+        if let Some(limit) = self.limits.requests
+            && state.spent.requests >= limit
+        {
+            let spent = format!("{} requests were sent", state.spent.requests);
+            return Err(Error::Spent { limit: format!("{limit} requests"), spent });
+        }
+        let cost = self.prices.map_or(0.0, |prices| prices.cost(most));
+        if let Some(limit) = self.limits.cost {
+            let known = state.spent.cost.unwrap_or(0.0);
+            if known + state.reserved + cost > limit {
+                if state.on_their_way > 0 {
+                    return Ok(None);
+                }
+                let spent = format!("{known} was spent, and the next request may cost {cost}");
+                return Err(Error::Spent { limit: format!("cost {limit}"), spent });
+            }
+        }
         state.spent.requests += 1;
         state.reserved += cost;
         state.on_their_way += 1;
-        Ok(Admission { budget: self, reserved: cost })
+        Ok(Some(Admission { budget: self, reserved: cost }))
     }
 
     pub(crate) fn over_time(&self) -> Error {
@@ -219,6 +233,20 @@ pub struct Estimate {
     pub usage: Usage,
     /// Cost of these tokens; `None` without prices.
     pub cost: Option<f64>,
+}
+
+impl std::ops::Add for Estimate {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self.usage += other.usage;
+        Self {
+            requests: self.requests + other.requests,
+            samples: self.samples + other.samples,
+            usage: self.usage,
+            cost: self.cost.zip(other.cost).map(|(one, other)| one + other),
+        }
+    }
 }
 
 impl Estimate {

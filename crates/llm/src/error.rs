@@ -112,10 +112,26 @@ pub enum Error {
     /// The prompt does not fit.
     #[error("{url} says that the prompt and the reply do not fit into the context of the model: {message}")]
     PromptTooLong {
-        /// The address.
+        /// The address, or the name of a model in process.
         url: String,
         /// What the server says.
         message: String,
+    },
+    /// A model in process cannot be asked this.
+    #[error("the model {model} cannot read the prompt: {problem}")]
+    Unreadable {
+        /// Its name.
+        model: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A folder is not a model.
+    #[error("no model can be read from the folder {}: {problem}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The file, and what is wrong with it.
+        problem: String,
     },
     /// Log-probabilities were asked for and did not come.
     #[error("endpoint {url} returned no token logprobs, which were asked for")]
@@ -211,6 +227,12 @@ impl Error {
             Self::PromptTooLong { .. } => {
                 Some("shorten the prompt, use fewer demonstrations, or a model with a longer context")
             }
+            Self::Unreadable { .. } => Some(
+                "the embedded models know a few hundred words; use a folder with a larger model, or a server",
+            ),
+            Self::Folder { .. } => Some(
+                "give a Hugging Face folder of a GPT-2, Llama or Qwen2 model, with config.json, model.safetensors and tokenizer.json",
+            ),
             Self::NoLogProbabilities { .. } => Some(
                 "use vLLM or llama.cpp, or choose agreement confidence, which uses sampled agreement instead",
             ),

@@ -2,8 +2,9 @@
 //!
 //! A method puts a [`Request`] for every question of a stage and calls [`Model::complete`] once: an endpoint then sees bounded
 //! concurrency, a model in process full batches, and the result does not depend on timing. What answers is an
-//! [`Endpoint`] (any server that speaks the chat or completions interface of OpenAI), a recording ([`Replay`]), or whatever else
-//! implements the trait. [`Stored`] puts a [`Cache`] or a [`Recording`] before a model, so that nothing is asked, or paid, twice; a
+//! [`Endpoint`] (any server that speaks the chat or completions interface of OpenAI), a model in this process (`InProcess`, with the feature
+//! `in-process`: a folder or an embedded model, which [`corpus`] taught), a recording ([`Replay`]), or whatever else implements the trait.
+//! [`Stored`] puts a [`Cache`] or a [`Recording`] before a model, so that nothing is asked, or paid, twice; a
 //! [`Budget`] holds an endpoint to hard limits; [`question`] reads questions, and [`answer`] finds the answer in a reply.
 //!
 //! # Example
@@ -26,8 +27,11 @@
 pub mod answer;
 mod budget;
 mod cache;
+pub mod corpus;
 mod endpoint;
 mod error;
+#[cfg(feature = "in-process")]
+mod in_process;
 mod key;
 mod model;
 pub mod question;
@@ -40,6 +44,8 @@ pub use budget::{Budget, Estimate, Limits, Prices, Spent, estimate};
 pub use cache::{Cache, CacheEntry, Pruning};
 pub use endpoint::{ApiKey, Capabilities, Endpoint, EndpointKind, EndpointOptions};
 pub use error::Error;
+#[cfg(feature = "in-process")]
+pub use in_process::{EMBEDDED_SEEDS, InProcess, embedded_files, training};
 pub use key::{Identity, Key};
 pub use model::Model;
 pub use recording::{Recording, Replay};

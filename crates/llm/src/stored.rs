@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::key::{Canonical, Identity, Key};
@@ -13,6 +14,7 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for crate::Cache {}
     impl Sealed for crate::Recording {}
+    impl<S: Sealed> Sealed for std::sync::Arc<S> {}
 }
 
 /// Where samples are kept: a [`crate::Cache`] or a [`crate::Recording`].
@@ -29,6 +31,17 @@ pub trait Store: sealed::Sealed {
     /// The store cannot be written.
     #[doc(hidden)]
     fn keep(&self, request: &KeptRequest, first: u32, samples: Vec<Sample>) -> Result<Vec<Sample>, Error>;
+}
+
+/// Several models may keep their samples in the same place.
+impl<S: Store> Store for Arc<S> {
+    fn find(&self, key: &Key, indices: RangeInclusive<u32>) -> Result<BTreeMap<u32, Sample>, Error> {
+        (**self).find(key, indices)
+    }
+
+    fn keep(&self, request: &KeptRequest, first: u32, samples: Vec<Sample>) -> Result<Vec<Sample>, Error> {
+        (**self).keep(request, first, samples)
+    }
 }
 
 /// A request in the form in which it is kept.

@@ -132,6 +132,16 @@ pub enum Error {
         /// What to do about it.
         way_out: &'static str,
     },
+    /// A tensor that does not fit.
+    #[error("tensor {name:?}: {problem}; {way_out}")]
+    Tensor {
+        /// Its name in the file.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        way_out: &'static str,
+    },
     /// Bounds that are too large for double precision.
     #[error(
         "bounds at layer {layer} are too large for double precision; give a smaller radius, or scale the network's weights down"

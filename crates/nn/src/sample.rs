@@ -21,14 +21,24 @@ pub struct SamplingParameters {
     pub top_p: f64,
     /// A sample ends with any of these sequences, which stay part of it.
     pub stop: Vec<Vec<u32>>,
-    /// Seed. Every prompt has a stream of its own, by its place in the list.
+    /// Seed of [`generate`]. Every prompt has a stream of its own, by its place in the list.
     pub seed: u64,
+    /// The so many most probable tokens of each place are reported; 0 for none.
+    pub alternatives: usize,
 }
 
 impl SamplingParameters {
     /// The most probable token each time, 32 tokens, no stop.
     pub fn greedy() -> Self {
-        Self { max_tokens: 32, temperature: 0.0, top_k: 0, top_p: 1.0, stop: Vec::new(), seed: 0 }
+        Self {
+            max_tokens: 32,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            stop: Vec::new(),
+            seed: 0,
+            alternatives: 0,
+        }
     }
 
     /// Checks the ranges.
@@ -56,7 +66,7 @@ impl SamplingParameters {
 /// Why a sample ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A stop sequence came.
+    /// A stop sequence came, or the caller ended it.
     Sequence,
     /// `max_tokens` were drawn.
     Length,
@@ -71,11 +81,13 @@ pub struct Generation {
     pub tokens: Vec<u32>,
     /// The model's log-probability of each (at temperature 1, before top-k and top-p).
     pub log_probabilities: Vec<f64>,
+    /// The most probable tokens of each place with their log-probabilities, likeliest first, if they were asked for.
+    pub alternatives: Vec<Vec<(u32, f64)>>,
     /// Why it ended.
     pub stop: Stop,
 }
 
-/// Prompts that are worked on together; more are taken in turns.
+/// Samples that are worked on together; more are taken in turns.
 const ROWS: usize = 64;
 
 /// One sample after each prompt, in the order of the prompts.
@@ -87,7 +99,29 @@ pub fn generate(
     prompts: &[Vec<u32>],
     parameters: &SamplingParameters,
 ) -> Result<Vec<Generation>, NnError> {
+    let stream = |place| Stream::new(parameters.seed, &format!("sample {place}"));
+    let streams = (0..prompts.len()).map(|place| vec![stream(place)]).collect();
+    let samples = generate_many(model, prompts, streams, parameters, &|_| false)?;
+    Ok(samples.into_iter().flatten().collect())
+}
+
+/// As many samples after each prompt as it has streams, in their order. A prompt is read once for all of its samples. `ended` is
+/// shown the tokens of a sample after each new one, and may end it there.
+///
+/// # Errors
+/// As [`generate`]; and if there are not as many lists of streams as prompts.
+pub fn generate_many(
+    model: &Decoder,
+    prompts: &[Vec<u32>],
+    streams: Vec<Vec<Stream>>,
+    parameters: &SamplingParameters,
+    ended: &dyn Fn(&[u32]) -> bool,
+) -> Result<Vec<Vec<Generation>>, NnError> {
     parameters.validate()?;
+    if streams.len() != prompts.len() {
+        let (found, wanted) = (vec![streams.len()], vec![prompts.len()]);
+        return Err(NnError::Shape { what: "streams of samples".into(), found, wanted });
+    }
     for (at, prompt) in prompts.iter().enumerate() {
         if prompt.is_empty() {
             return Err(NnError::Empty { what: format!("prompt {}", at + 1) });
@@ -95,63 +129,93 @@ pub fn generate(
         model.config().check(prompt)?;
     }
     let model = model.valid();
-    let mut samples = Vec::with_capacity(prompts.len());
-    for (group, prompts) in prompts.chunks(ROWS).enumerate() {
-        samples.extend(generate_group(&model, prompts, group * ROWS, parameters));
+    let mut samples: Vec<Vec<Generation>> = prompts.iter().map(|_| Vec::new()).collect();
+    let mut draws = streams
+        .into_iter()
+        .enumerate()
+        .flat_map(|(prompt, streams)| streams.into_iter().map(move |stream| (prompt, stream)));
+    loop {
+        let group: Vec<(usize, Stream)> = draws.by_ref().take(ROWS).collect();
+        if group.is_empty() {
+            return Ok(samples);
+        }
+        let of: Vec<usize> = group.iter().map(|(prompt, _)| *prompt).collect();
+        for (prompt, sample) in of.into_iter().zip(generate_group(&model, prompts, group, parameters, ended))
+        {
+            samples[prompt].push(sample);
+        }
     }
-    Ok(samples)
 }
 
-/// A prompt under way.
+/// A sample under way.
 struct Row {
     /// Its place in the group.
     place: usize,
+    /// Tokens of its prompt.
+    prompt: usize,
     padding: usize,
     stream: Stream,
 }
 
+/// A sample for each prompt, by its number, and stream; equal numbers stand side by side.
 fn generate_group(
     model: &Decoder,
     prompts: &[Vec<u32>],
-    first: usize,
+    group: Vec<(usize, Stream)>,
     parameters: &SamplingParameters,
+    ended: &dyn Fn(&[u32]) -> bool,
 ) -> Vec<Generation> {
-    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let mut samples: Vec<Generation> = prompts
+    let empty = || Generation {
+        tokens: Vec::new(),
+        log_probabilities: Vec::new(),
+        alternatives: Vec::new(),
+        stop: Stop::Length,
+    };
+    let mut samples: Vec<Generation> = group.iter().map(|_| empty()).collect();
+    let mut read: Vec<usize> = group.iter().map(|(prompt, _)| *prompt).collect();
+    read.dedup();
+    let longest = read.iter().map(|&prompt| prompts[prompt].len()).max().unwrap_or(0);
+    let padding = |prompt: usize| longest - prompts[prompt].len();
+    let mut next: Vec<Vec<u32>> = read
         .iter()
-        .map(|_| Generation { tokens: Vec::new(), log_probabilities: Vec::new(), stop: Stop::Length })
-        .collect();
-    let mut rows: Vec<Row> = prompts
-        .iter()
-        .enumerate()
-        .map(|(place, prompt)| Row {
-            place,
-            padding: longest - prompt.len(),
-            stream: Stream::new(parameters.seed, &format!("sample {}", first + place)),
+        .map(|&prompt| {
+            std::iter::repeat_n(0, padding(prompt)).chain(prompts[prompt].iter().copied()).collect()
         })
         .collect();
-    let mut next: Vec<Vec<u32>> = prompts
-        .iter()
-        .map(|prompt| std::iter::repeat_n(0, longest - prompt.len()).chain(prompt.iter().copied()).collect())
+    // The row of the first logits in which each sample finds its own.
+    let mut source: Vec<usize> =
+        group.iter().map(|(prompt, _)| read.partition_point(|at| at < prompt)).collect();
+    let mut rows: Vec<Row> = group
+        .into_iter()
+        .enumerate()
+        .map(|(place, (prompt, stream))| Row {
+            place,
+            prompt: prompts[prompt].len(),
+            padding: padding(prompt),
+            stream,
+        })
         .collect();
     let mut cache = Cache::new(model.config().layers);
     let vocabulary = model.config().vocabulary;
+    let mut paddings: Vec<usize> = read.iter().map(|&prompt| padding(prompt)).collect();
     for drawn in 1..=parameters.max_tokens {
-        let padding: Vec<usize> = rows.iter().map(|row| row.padding).collect();
         let width = next[0].len();
-        let logits = model.extend(&next, &padding, &mut cache).narrow(1, width - 1, 1);
+        let logits = model.extend(&next, &paddings, &mut cache).narrow(1, width - 1, 1);
         let logits = host_values(logits);
         let mut kept = Vec::new();
         next = Vec::new();
         for (at, row) in rows.iter_mut().enumerate() {
-            let logits = &logits[at * vocabulary..(at + 1) * vocabulary];
+            let logits = &logits[source[at] * vocabulary..(source[at] + 1) * vocabulary];
             let (token, log_probability) = draw(logits, parameters, &mut row.stream);
             let sample = &mut samples[row.place];
             sample.tokens.push(token);
             sample.log_probabilities.push(log_probability);
+            if parameters.alternatives > 0 {
+                sample.alternatives.push(likeliest(logits, parameters.alternatives));
+            }
             // The token just drawn must still be read, at this position.
-            let position = prompts[row.place].len() + drawn;
-            if parameters.stop.iter().any(|stop| sample.tokens.ends_with(stop)) {
+            let position = row.prompt + drawn;
+            if parameters.stop.iter().any(|stop| sample.tokens.ends_with(stop)) || ended(&sample.tokens) {
                 sample.stop = Stop::Sequence;
             } else if position > model.config().context && drawn < parameters.max_tokens {
                 sample.stop = Stop::Context;
@@ -163,16 +227,35 @@ fn generate_group(
         if kept.is_empty() || drawn == parameters.max_tokens {
             break;
         }
+        let selected: Vec<usize> = kept.iter().map(|&at| source[at]).collect();
+        if !selected.iter().copied().eq(0..paddings.len()) {
+            cache = cache.select(&selected);
+        }
         if kept.len() < rows.len() {
-            cache = cache.select(&kept);
             let mut at = 0;
             rows.retain(|_| {
                 at += 1;
                 kept.binary_search(&(at - 1)).is_ok()
             });
         }
+        paddings = rows.iter().map(|row| row.padding).collect();
+        source = (0..rows.len()).collect();
     }
     samples
+}
+
+/// The most probable tokens with their log-probabilities, likeliest first; the smaller of equals first.
+fn likeliest(logits: &[f32], count: usize) -> Vec<(u32, f64)> {
+    let log_total = log_sum_exp(logits.iter().map(|&logit| f64::from(logit)));
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    let by_logit = |&a: &usize, &b: &usize| logits[b].total_cmp(&logits[a]).then(a.cmp(&b));
+    let count = count.min(order.len());
+    if count < order.len() {
+        order.select_nth_unstable_by(count, by_logit);
+        order.truncate(count);
+    }
+    order.sort_by(by_logit);
+    order.into_iter().map(|token| (token as u32, f64::from(logits[token]) - log_total)).collect()
 }
 
 /// A token and its log-probability under the model.

@@ -82,6 +82,11 @@ impl Matrix {
     pub fn values(&self) -> &[f64] {
         &self.values
     }
+
+    /// All values, row after row, to change.
+    pub fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
 }
 
 impl Index<(usize, usize)> for Matrix {

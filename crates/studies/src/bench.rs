@@ -6,10 +6,14 @@ pub mod block_descent;
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "science")]
+pub mod deep_xva;
 #[cfg(feature = "optimize")]
 pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "reason")]
+pub mod fobar;
 #[cfg(feature = "networks")]
 pub mod lipschitz;
 #[cfg(feature = "language")]
@@ -18,6 +22,8 @@ pub mod locality;
 pub mod nn;
 #[cfg(feature = "optimize")]
 pub mod penalty_bilevel;
+#[cfg(feature = "reason")]
+pub mod probtree;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
 #[cfg(feature = "statistics")]
@@ -26,8 +32,14 @@ pub mod scale_mixture_nngp;
 pub mod schedule_refinement;
 #[cfg(feature = "language")]
 pub mod spt;
+#[cfg(feature = "reason")]
+mod stub_server;
+#[cfg(feature = "reason")]
+pub mod textgrad;
 #[cfg(feature = "statistics")]
 pub mod topo;
+#[cfg(feature = "networks")]
+pub mod weight_matching;
 
 use std::path::Path;
 

@@ -11,16 +11,24 @@ pub mod block_descent;
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "science")]
+pub mod deep_xva;
 #[cfg(feature = "optimize")]
 pub mod ef21_w;
+#[cfg(feature = "reason")]
+mod embedded;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "reason")]
+pub mod fobar;
 #[cfg(feature = "networks")]
 pub mod lipschitz;
 #[cfg(feature = "language")]
 pub mod locality;
 #[cfg(feature = "optimize")]
 pub mod penalty_bilevel;
+#[cfg(feature = "reason")]
+pub mod probtree;
 #[cfg(feature = "language")]
 pub mod reversal_curse;
 #[cfg(feature = "statistics")]
@@ -29,10 +37,14 @@ pub mod scale_mixture_nngp;
 pub mod schedule_refinement;
 #[cfg(feature = "language")]
 pub mod spt;
+#[cfg(feature = "reason")]
+pub mod textgrad;
 #[cfg(feature = "statistics")]
 pub mod topo;
 #[cfg(feature = "language")]
 mod training;
+#[cfg(feature = "networks")]
+pub mod weight_matching;
 
 use backstitch_claim::{Card, Study};
 
@@ -51,6 +63,20 @@ pub struct Method {
 
 /// The methods of this build, in the order of the shelf.
 pub const METHODS: &[Method] = &[
+    #[cfg(feature = "reason")]
+    Method {
+        card: &backstitch_reason::probtree::CARD,
+        study: &probtree::STUDY,
+        bench: &bench::probtree::BENCH,
+    },
+    #[cfg(feature = "reason")]
+    Method { card: &backstitch_reason::fobar::CARD, study: &fobar::STUDY, bench: &bench::fobar::BENCH },
+    #[cfg(feature = "reason")]
+    Method {
+        card: &backstitch_reason::textgrad::CARD,
+        study: &textgrad::STUDY,
+        bench: &bench::textgrad::BENCH,
+    },
     #[cfg(feature = "language")]
     Method { card: &backstitch_language::spt::CARD, study: &spt::STUDY, bench: &bench::spt::BENCH },
     #[cfg(feature = "language")]
@@ -104,6 +130,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_statistics::continual_dp::CARD,
         study: &continual_dp::STUDY,
         bench: &bench::continual_dp::BENCH,
+    },
+    #[cfg(feature = "networks")]
+    Method {
+        card: &backstitch_networks::weight_matching::CARD,
+        study: &weight_matching::STUDY,
+        bench: &bench::weight_matching::BENCH,
     },
     #[cfg(feature = "networks")]
     Method {

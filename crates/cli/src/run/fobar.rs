@@ -4,22 +4,25 @@ mod report;
 
 use std::path::PathBuf;
 
-use backstitch_data::jsonl::write_jsonl;
 use backstitch_llm::answer::Kind;
-use backstitch_llm::question::{Question, read_questions};
+use backstitch_llm::corpus::Skill;
+use backstitch_llm::question::Question;
 use backstitch_reason::Error;
 use backstitch_reason::fobar::{self, Combination, Extraction, Parameters, Prompts, Verified};
 use clap::{Args, ValueEnum};
 
-use super::language_model::{self, LanguageModelOptions, is_limit};
+use super::answers::{self, Estimates};
+use super::language_model::{self, LanguageModelOptions};
 use super::output;
+use super::questions::FormName;
 use crate::arguments::Common;
-use crate::failure::{EXIT_CLAIM_FAILS, EXIT_DONE, EXIT_INTERRUPTED, Failure};
+use crate::failure::{EXIT_DONE, Failure};
 use crate::terminal;
-use report::{Estimates, Line, Report};
+use report::Report;
 
-/// Failures that are named one by one.
-const NAMED_FAILURES: usize = 5;
+/// The form of a file of prompts.
+const PROMPTS: &str = "\"forward\" is a list of {\"question\", \"steps\", \"answer\"}, \"backward\" of {\"question\", \"answer\", \"steps\", \"value\"} \
+     with x for the unknown; \"system\", \"role\" and \"statement\" are texts";
 
 /// Options of the method on the command line.
 #[derive(Args, Debug)]
@@ -38,6 +41,9 @@ pub(crate) struct Fobar {
     /// Questions: JSON Lines {"id": "…", "question": "…"} with, if known, "answer" and, for a multiple choice, "options": ["…", "…"]
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// How the questions are written down
+    #[arg(long, value_enum, default_value_t = FormName::Lines)]
+    form: FormName,
     /// File for the answers, JSON Lines
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -71,7 +77,8 @@ pub(crate) struct Fobar {
     /// Most tokens of a sample
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_tokens: u32,
-    /// Texts of the prompts: JSON with any of "system", "forward", "role", "backward", "statement" [default: built-in ones]
+    /// Texts of the prompts: JSON with any of "system", "forward", "role", "backward", "statement" [default: built-in ones; for
+    /// an embedded model the questions alone]
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     #[command(flatten)]
@@ -103,7 +110,8 @@ enum ExtractionName {
 }
 
 pub(crate) fn execute(arguments: &Fobar, common: &Common) -> Result<i32, Failure> {
-    let method = fobar::Fobar::new(parameters(arguments, common), prompts(arguments)?).map_err(failure)?;
+    let prompts = answers::prompts(arguments.prompts.as_deref(), PROMPTS, &arguments.model, Prompts::bare)?;
+    let method = fobar::Fobar::new(parameters(arguments, common), prompts).map_err(answers::failure)?;
     let questions = questions(arguments)?;
     if arguments.model.dry_run {
         return dry_run(arguments, &method, &questions, common);
@@ -113,23 +121,14 @@ pub(crate) fn execute(arguments: &Fobar, common: &Common) -> Result<i32, Failure
         output::refuse_same(out, &arguments.data, "--data")?;
         arguments.model.refuse_output(out)?;
     }
-    let model = arguments.model.open()?;
+    let model = arguments.model.open(Skill::Arithmetic)?;
     let outcomes = method.answer(&model, &questions);
-    let limit = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|error| limits(error));
-    // Nothing at all was answered, and not for lack of allowance: the first reason is that of all.
-    if let (true, None, Some(Err(error))) = (outcomes.iter().all(Result::is_err), limit, outcomes.first()) {
-        return Err(failure(error.clone()));
-    }
+    let limit = answers::limit_of(&outcomes)?;
     tell(&outcomes);
     let report = Report::new(&questions, &outcomes, model.used());
-    let lines: Vec<Line<'_>> =
-        questions.iter().zip(&outcomes).map(|(question, outcome)| Line::new(question, outcome)).collect();
-    write(arguments, &lines, &report, common)?;
-    if let Some(limit) = limit {
-        arguments.model.limit_reached(limit).print();
-        return Ok(EXIT_INTERRUPTED);
-    }
-    Ok(if outcomes.iter().any(Result::is_err) { EXIT_CLAIM_FAILS } else { EXIT_DONE })
+    let lines = answers::lines("backstitch/fobar-answer/1", &questions, &outcomes);
+    answers::write(arguments.out.as_deref(), &lines, &report.words(), report.json(), common)?;
+    Ok(answers::exit_code(&outcomes, limit, &arguments.model))
 }
 
 fn parameters(arguments: &Fobar, common: &Common) -> Parameters {
@@ -153,23 +152,8 @@ fn parameters(arguments: &Fobar, common: &Common) -> Parameters {
     }
 }
 
-fn prompts(arguments: &Fobar) -> Result<Prompts, Failure> {
-    let Some(file) = &arguments.prompts else { return Ok(Prompts::default()) };
-    let refuse = |error: &dyn std::fmt::Display| Failure::input(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
-    serde_json::from_str(&text).map_err(|error| {
-        refuse(&error).hint(
-            "\"forward\" is a list of {\"question\", \"steps\", \"answer\"}, \"backward\" of {\"question\", \"answer\", \"steps\", \"value\"} \
-             with x for the unknown; \"system\", \"role\" and \"statement\" are texts",
-        )
-    })
-}
-
 fn questions(arguments: &Fobar) -> Result<Vec<Question>, Failure> {
-    let questions = read_questions(&arguments.data, Kind::Number).map_err(|error| {
-        Failure::input(error)
-            .hint("write one {\"id\": \"…\", \"question\": \"…\", \"answer\": \"…\"} per line")
-    })?;
+    let questions = super::questions::read(&arguments.data, arguments.form, Kind::Number)?;
     let without_options = questions.iter().find(|question| question.options.is_empty());
     match without_options.filter(|_| arguments.answer == AnswerName::Choice) {
         None => Ok(questions),
@@ -188,11 +172,11 @@ fn dry_run(
     questions: &[Question],
     common: &Common,
 ) -> Result<i32, Failure> {
-    let (model, unsent) = arguments.model.rehearse()?;
+    let (model, unsent) = arguments.model.rehearse(Skill::Arithmetic)?;
     let mut open = Vec::new();
     for (question, outcome) in questions.iter().zip(method.answer(&model, questions)) {
         match outcome {
-            Err(Error::Model { source, .. }) if !is_unsent(&source) => {
+            Err(Error::Model { source, .. }) if !language_model::is_unsent(&source) => {
                 return Err(language_model::failure(*source));
             }
             Err(Error::Model { stage: "forward", .. }) => open.push(question.clone()),
@@ -200,37 +184,28 @@ fn dry_run(
         }
     }
     let prices = arguments.model.prices();
+    let known = |stage| backstitch_llm::estimate(&unsent.stage(stage), prices);
     let estimates = Estimates {
         questions: questions.len(),
         kept: model.delivered(),
-        forward: backstitch_llm::estimate(&unsent.stage(0), prices),
-        backward: backstitch_llm::estimate(&unsent.stage(1), prices),
-        most_backward: method.most_backward(&open, prices),
+        stages: vec![
+            ("forward", "forward", known(0)),
+            // Of questions whose forward samples are there, and of the others.
+            ("backward", "backward, known", known(1)),
+            ("most_backward", "backward, at most", method.most_backward(&open, prices)),
+        ],
     };
     if common.json {
-        terminal::print_json(&estimates.json())?;
+        terminal::print_json(&estimates.json("backstitch/fobar-estimate/1"))?;
     } else {
         terminal::print(&estimates.words())?;
     }
     Ok(EXIT_DONE)
 }
 
-/// Whether a request would have been sent.
-fn is_unsent(error: &backstitch_llm::Error) -> bool {
-    matches!(error.root(), backstitch_llm::Error::Unanswered)
-}
-
 /// Says what failed, and with `-v` what was not checked.
 fn tell(outcomes: &[Result<Verified, Error>]) {
-    let failures: Vec<&Error> =
-        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).filter(|error| !limits(error)).collect();
-    for error in failures.iter().take(NAMED_FAILURES) {
-        terminal::say(format_args!("warning: {error}"));
-    }
-    if failures.len() > NAMED_FAILURES {
-        let others = failures.len() - NAMED_FAILURES;
-        terminal::say(format_args!("warning: {others} other questions failed; their lines say why"));
-    }
+    answers::tell_failures(outcomes);
     if terminal::verbose() {
         for verified in outcomes.iter().flatten() {
             if let Some(unchecked) = verified.unchecked {
@@ -238,35 +213,4 @@ fn tell(outcomes: &[Result<Verified, Error>]) {
             }
         }
     }
-}
-
-fn write(arguments: &Fobar, lines: &[Line<'_>], report: &Report, common: &Common) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    write_jsonl(&mut text, lines).map_err(Failure::internal)?;
-    match &arguments.out {
-        None if common.json => terminal::print_json(&report.json(Some(lines))),
-        None => {
-            terminal::print(&String::from_utf8(text).map_err(Failure::internal)?)?;
-            terminal::say(report.words().trim_end());
-            Ok(())
-        }
-        Some(out) => {
-            output::write(out, &text)?;
-            if common.json {
-                return terminal::print_json(&report.json(None));
-            }
-            terminal::print(&report.words())?;
-            terminal::say(format_args!("written: {}", out.display()));
-            Ok(())
-        }
-    }
-}
-
-fn limits(error: &Error) -> bool {
-    matches!(error, Error::Model { source, .. } if is_limit(source))
-}
-
-fn failure(error: Error) -> Failure {
-    let hint = error.hint().map(str::to_owned);
-    Failure::input(error).maybe_hint(hint)
 }

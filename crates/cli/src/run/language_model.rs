@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backstitch_llm::corpus::Skill;
 use backstitch_llm::{
     ApiKey, Budget, Cache, Endpoint, EndpointKind, EndpointOptions, Error, Identity, Limits, Model, Prices,
     Recording, Replay, Reply, Request, Spent, Stored,
@@ -15,6 +16,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::in_process;
 use super::output::refuse_same;
 use crate::failure::Failure;
 
@@ -28,10 +30,12 @@ const KEY_VARIABLE: &str = "BACKSTITCH_API_KEY";
 /// Where a language model is, what is kept of its answers, and hard limits.
 #[derive(Args, Debug)]
 pub(super) struct LanguageModelOptions {
-    /// Base address of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, OpenAI), like http://localhost:8000/v1
-    #[arg(long, help_heading = MODEL, value_name = "ADDRESS", required_unless_present = "replay")]
+    /// Base address of an OpenAI-compatible server (vLLM, llama.cpp, Ollama, OpenAI), like http://localhost:8000/v1; or a folder with a
+    /// GPT-2, Llama or Qwen2 model in the Hugging Face layout; or `embedded`, a small model that comes with backstitch, for trying out
+    /// (there are three: embedded-0 to embedded-2)
+    #[arg(long, help_heading = MODEL, value_name = "ADDRESS|FOLDER", required_unless_present = "replay")]
     model: Option<String>,
-    /// Name of the model there
+    /// Name of the model on the server
     #[arg(long, help_heading = MODEL, value_name = "NAME")]
     model_name: Option<String>,
     /// Let the model continue a text (/completions) instead of a conversation (/chat/completions): for base models
@@ -86,42 +90,107 @@ pub(super) struct LanguageModelOptions {
     price_out: Option<f64>,
 }
 
+/// A model by its address and its name.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) address: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+    /// The environment variable of its key.
+    pub(super) key_variable: KeyVariable<'a>,
+    /// Of the embedded models, what it was trained for.
+    pub(super) skill: Skill,
+}
+
+/// Where the key of a server is.
+#[derive(Clone, Copy)]
+pub(super) enum KeyVariable<'a> {
+    /// In this variable.
+    Named(&'a str),
+    /// In the usual variable, if it is set.
+    Usual,
+    /// Nowhere: the key of one server is not shown to another.
+    None,
+}
+
 impl LanguageModelOptions {
-    /// The model, with what is kept before it. Nothing is sent yet.
-    pub(super) fn open(&self) -> Result<LanguageModel, Failure> {
+    /// Whether an embedded model answers: it knows no examples and few words.
+    pub(super) fn is_embedded(&self) -> bool {
+        self.model.as_deref().and_then(in_process::embedded_seed).is_some()
+    }
+
+    /// The model, with what is kept before it; of the embedded models one of this skill. Nothing is sent yet.
+    pub(super) fn open(&self, skill: Skill) -> Result<LanguageModel, Failure> {
+        Ok(self.open_with(skill, None)?.0)
+    }
+
+    /// The model, and another one that shares its limits, its cache and its recording.
+    pub(super) fn open_with(
+        &self,
+        skill: Skill,
+        other: Option<Place<'_>>,
+    ) -> Result<(LanguageModel, Option<LanguageModel>), Failure> {
         if let Some(file) = &self.replay {
-            let recording = Recording::open(file).map_err(failure)?;
-            let identity = self.recorded_identity(file, &recording)?;
-            let replay = Replay::new(recording, identity).map_err(failure)?;
-            return Ok(LanguageModel::new(Box::new(replay), Budget::unlimited().into(), Rc::default()));
+            let play = |place: Place<'_>| -> Result<LanguageModel, Failure> {
+                let recording = Recording::open(file).map_err(failure)?;
+                let identity = self.recorded_identity(place, file, &recording)?;
+                let replay = Replay::new(recording, identity).map_err(failure)?;
+                Ok(LanguageModel::new(Box::new(replay), Budget::unlimited().into(), Rc::default()))
+            };
+            return Ok((play(self.own(skill))?, other.map(play).transpose()?));
         }
         let budget = Arc::new(self.budget()?);
-        let fresh = Rc::default();
-        let endpoint =
-            Counted { model: self.endpoint(self.key()?, Arc::clone(&budget))?, samples: Rc::clone(&fresh) };
-        let mut model: Box<dyn Model> = Box::new(endpoint);
-        if let Some(file) = self.cache_file()? {
-            model = Box::new(Stored::new(model, Cache::open(&file).map_err(failure)?));
-        }
-        if let Some(file) = &self.record {
-            model = Box::new(Stored::new(model, Recording::extend(file).map_err(failure)?));
-        }
-        Ok(LanguageModel::new(model, budget, fresh))
+        let cache =
+            self.cache_file()?.map(|file| Cache::open(&file).map_err(failure)).transpose()?.map(Arc::new);
+        let record = self.record.as_ref();
+        let recording =
+            record.map(|file| Recording::extend(file).map_err(failure)).transpose()?.map(Arc::new);
+        let open = |place: Place<'_>| -> Result<LanguageModel, Failure> {
+            let fresh = Rc::default();
+            let source = self.source(place, Arc::clone(&budget))?;
+            let mut model: Box<dyn Model> = Box::new(Counted { model: source, samples: Rc::clone(&fresh) });
+            if let Some(cache) = &cache {
+                model = Box::new(Stored::new(model, Arc::clone(cache)));
+            }
+            if let Some(recording) = &recording {
+                model = Box::new(Stored::new(model, Arc::clone(recording)));
+            }
+            Ok(LanguageModel::new(model, Arc::clone(&budget), fresh))
+        };
+        Ok((open(self.own(skill))?, other.map(open).transpose()?))
     }
 
     /// A model that knows what is kept, and answers nothing else: what it notes is what would be sent. It makes no files.
-    pub(super) fn rehearse(&self) -> Result<(LanguageModel, Unsent), Failure> {
+    pub(super) fn rehearse(&self, skill: Skill) -> Result<(LanguageModel, Unsent), Failure> {
+        let (model, _, unsent) = self.rehearse_with(skill, None)?;
+        Ok((model, unsent))
+    }
+
+    /// The same with another model, as for [`open_with`](Self::open_with).
+    pub(super) fn rehearse_with(
+        &self,
+        skill: Skill,
+        other: Option<Place<'_>>,
+    ) -> Result<(LanguageModel, Option<LanguageModel>, Unsent), Failure> {
         let budget = Arc::new(self.budget()?);
-        let identity = self.endpoint(self.key()?, Arc::clone(&budget))?.identity().clone();
         let unsent = Unsent::default();
-        let mut model: Box<dyn Model> = Box::new(Rehearsal { identity, unsent: unsent.clone() });
-        if let Some(file) = self.cache_file()?.filter(|file| file.exists()) {
-            model = Box::new(Stored::new(model, Cache::open(&file).map_err(failure)?));
-        }
-        if let Some(file) = self.record.as_ref().filter(|file| file.exists()) {
-            model = Box::new(Stored::new(model, Recording::open(file).map_err(failure)?));
-        }
-        Ok((LanguageModel::new(model, budget, Rc::default()), unsent))
+        let rehearse = |place: Place<'_>| -> Result<LanguageModel, Failure> {
+            let identity = self.source(place, Arc::clone(&budget))?.identity().clone();
+            let mut model: Box<dyn Model> = Box::new(Rehearsal { identity, unsent: unsent.clone() });
+            if let Some(file) = self.cache_file()?.filter(|file| file.exists()) {
+                model = Box::new(Stored::new(model, Cache::open(&file).map_err(failure)?));
+            }
+            if let Some(file) = self.record.as_ref().filter(|file| file.exists()) {
+                model = Box::new(Stored::new(model, Recording::open(file).map_err(failure)?));
+            }
+            Ok(LanguageModel::new(model, Arc::clone(&budget), Rc::default()))
+        };
+        Ok((rehearse(self.own(skill))?, other.map(rehearse).transpose()?, unsent))
+    }
+
+    /// The address and the name that were given.
+    pub(super) fn own(&self, skill: Skill) -> Place<'_> {
+        let key_variable = self.key_variable.as_deref().map_or(KeyVariable::Usual, KeyVariable::Named);
+        Place { address: self.model.as_deref(), name: self.model_name.as_deref(), key_variable, skill }
     }
 
     /// The prices, if they were given.
@@ -151,10 +220,31 @@ impl LanguageModelOptions {
         Budget::new(limits, self.prices()).map_err(failure)
     }
 
-    fn endpoint(&self, key: Option<ApiKey>, budget: Arc<Budget>) -> Result<Endpoint, Failure> {
-        let address = self.model.as_deref().unwrap_or_default();
-        refuse_other_models(address)?;
-        let Some(name) = &self.model_name else {
+    /// What answers: a server, or a model in this process.
+    fn source(&self, place: Place<'_>, budget: Arc<Budget>) -> Result<Box<dyn Model>, Failure> {
+        let name = place.address.unwrap_or_default();
+        let Some(model) = in_process::open(name, place.skill, &budget)? else {
+            return Ok(Box::new(self.endpoint(place, place.key()?, budget)?));
+        };
+        let of_server =
+            place.name.is_some() || self.completions || matches!(place.key_variable, KeyVariable::Named(_));
+        if of_server {
+            let message = format!("{name} is a model in this process, and no server is asked");
+            return Err(Failure::input(message).hint(
+                "leave out --model-name, --completions and --key-variable, or give the address of a server",
+            ));
+        }
+        Ok(model)
+    }
+
+    fn endpoint(
+        &self,
+        place: Place<'_>,
+        key: Option<ApiKey>,
+        budget: Arc<Budget>,
+    ) -> Result<Endpoint, Failure> {
+        let address = place.address.unwrap_or_default();
+        let Some(name) = place.name else {
             return Err(Failure::input("--model-name is missing: a server may have several models")
                 .hint("most servers list the names of their models under /models"));
         };
@@ -171,37 +261,29 @@ impl LanguageModelOptions {
         Endpoint::new(options, key, budget).map_err(failure)
     }
 
-    /// The key. Errors never hold it: it may have been given in the place of the variable.
-    fn key(&self) -> Result<Option<ApiKey>, Failure> {
-        let Some(variable) = &self.key_variable else {
-            return ApiKey::from_environment(KEY_VARIABLE).map_err(failure);
-        };
-        let named = variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !named || variable.is_empty() || variable.as_bytes()[0].is_ascii_digit() {
-            let message = "--key-variable takes the name of an environment variable (letters, digits, _), not the key itself";
-            return Err(Failure::input(message).hint(format!("export {KEY_VARIABLE}=…, and leave it out")));
-        }
-        match ApiKey::from_environment(variable).map_err(failure)? {
-            Some(key) => Ok(Some(key)),
-            None => Err(Failure::input(format!("the environment variable {variable} is not set, or empty"))
-                .hint("set it to the key, or leave --key-variable out for a server that needs none")),
-        }
-    }
-
     /// The cache, unless there is to be none.
     fn cache_file(&self) -> Result<Option<PathBuf>, Failure> {
         if self.no_cache { Ok(None) } else { cache_file(self.cache.as_deref()).map(Some) }
     }
 
     /// Whose answers are played back: those of the model that is named, or of the only one.
-    fn recorded_identity(&self, file: &Path, recording: &Recording) -> Result<Option<Identity>, Failure> {
-        if self.model.is_some() {
+    fn recorded_identity(
+        &self,
+        place: Place<'_>,
+        file: &Path,
+        recording: &Recording,
+    ) -> Result<Option<Identity>, Failure> {
+        if place.address.is_some() {
+            let budget = Budget::unlimited().into();
+            if let Some(model) = in_process::open(place.address.unwrap_or_default(), place.skill, &budget)? {
+                return Ok(Some(model.identity().clone()));
+            }
             // Nothing is sent, so no key is needed.
-            return Ok(Some(self.endpoint(None, Budget::unlimited().into())?.identity().clone()));
+            return Ok(Some(self.endpoint(place, None, budget)?.identity().clone()));
         }
-        let Some(name) = &self.model_name else { return Ok(None) };
+        let Some(name) = place.name else { return Ok(None) };
         let all = recording.identities();
-        let mut named = all.iter().filter(|identity| identity.model == *name);
+        let mut named = all.iter().filter(|identity| identity.model == name);
         match (named.next(), named.next()) {
             (Some(identity), None) => Ok(Some(identity.clone())),
             (None, _) => {
@@ -214,6 +296,27 @@ impl LanguageModelOptions {
                 let message = format!("{} holds answers of several models named {name:?}", file.display());
                 Err(Failure::input(message).hint("name the address too, by --model"))
             }
+        }
+    }
+}
+
+impl Place<'_> {
+    /// The key. Errors never hold it: it may have been given in the place of the variable.
+    fn key(self) -> Result<Option<ApiKey>, Failure> {
+        let variable = match self.key_variable {
+            KeyVariable::Named(variable) => variable,
+            KeyVariable::Usual => return ApiKey::from_environment(KEY_VARIABLE).map_err(failure),
+            KeyVariable::None => return Ok(None),
+        };
+        let named = variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !named || variable.is_empty() || variable.as_bytes()[0].is_ascii_digit() {
+            let message = "--key-variable takes the name of an environment variable (letters, digits, _), not the key itself";
+            return Err(Failure::input(message).hint(format!("export {KEY_VARIABLE}=…, and leave it out")));
+        }
+        match ApiKey::from_environment(variable).map_err(failure)? {
+            Some(key) => Ok(Some(key)),
+            None => Err(Failure::input(format!("the environment variable {variable} is not set, or empty"))
+                .hint("set it to the key, or leave --key-variable out for a server that needs none")),
         }
     }
 }
@@ -235,26 +338,6 @@ pub(crate) fn cache_file(explicit: Option<&Path>) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Models that are none of a server.
-fn refuse_other_models(address: &str) -> Result<(), Failure> {
-    if address.starts_with("http://") || address.starts_with("https://") {
-        return Ok(());
-    }
-    let path = Path::new(address);
-    let refused = if address == "embedded" {
-        Failure::input("--model embedded: this build has no embedded model yet")
-    } else if path.is_dir() {
-        Failure::input(format!("--model {address}: models in a folder cannot be asked yet"))
-    } else if address.starts_with('.') || path.is_absolute() {
-        Failure::input(format!("--model {address}: there is no such folder"))
-    } else {
-        Failure::input(format!("--model {address}: this is not the address of a server"))
-    };
-    Err(refused.hint(
-        "give the base address of an OpenAI-compatible server, like --model http://localhost:8000/v1 --model-name NAME",
-    ))
-}
-
 /// An error of a model as the user sees it.
 pub(crate) fn failure(error: Error) -> Failure {
     let hint = error.hint().map(str::to_owned);
@@ -264,6 +347,11 @@ pub(crate) fn failure(error: Error) -> Failure {
 /// Whether a hard limit ended it: the same command continues.
 pub(super) fn is_limit(error: &Error) -> bool {
     matches!(error.root(), Error::Spent { .. })
+}
+
+/// Whether a rehearsal ended it: the request would have been sent.
+pub(super) fn is_unsent(error: &Error) -> bool {
+    matches!(error.root(), Error::Unanswered)
 }
 
 /// A model with what is kept before it. It counts, and shows how far a stage is.
@@ -341,6 +429,13 @@ impl Used {
         })
     }
 
+    /// The same with the samples of another model that shares the limits, whose tokens and cost are counted together.
+    pub(super) fn with(mut self, other: &Self) -> Self {
+        self.samples += other.samples;
+        self.kept += other.kept;
+        self
+    }
+
     /// One line for people.
     pub(super) fn words(&self) -> String {
         let Spent { requests, usage, cost, uncounted } = self.spent;
@@ -390,6 +485,11 @@ fn samples(outcome: &Result<Reply, Error>) -> u64 {
 pub(super) struct Unsent(Rc<RefCell<Vec<Vec<Request>>>>);
 
 impl Unsent {
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Request> {
+        self.0.borrow().concat()
+    }
+
     /// Those of a stage, counted from 0.
     pub(super) fn stage(&self, stage: usize) -> Vec<Request> {
         self.0.borrow().get(stage).cloned().unwrap_or_default()

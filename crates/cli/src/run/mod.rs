@@ -1,17 +1,23 @@
 //! `backstitch run`: one file per method, from the user's file to the method and back.
 
+#[cfg(feature = "reason")]
+mod answers;
 #[cfg(feature = "optimize")]
 mod block_descent;
 #[cfg(feature = "statistics")]
 mod causal_minimax;
 #[cfg(feature = "statistics")]
 mod continual_dp;
+#[cfg(feature = "science")]
+mod deep_xva;
 #[cfg(feature = "optimize")]
 mod ef21_w;
 #[cfg(feature = "networks")]
 mod exact_permutations;
 #[cfg(feature = "reason")]
 mod fobar;
+#[cfg(feature = "reason")]
+mod in_process;
 #[cfg(feature = "reason")]
 pub(crate) mod language_model;
 #[cfg(feature = "language")]
@@ -27,11 +33,16 @@ mod model_file;
     feature = "networks",
     feature = "optimize",
     feature = "reason",
+    feature = "science",
     feature = "statistics"
 ))]
 pub(crate) mod output;
 #[cfg(feature = "optimize")]
 mod penalty_bilevel;
+#[cfg(feature = "reason")]
+mod probtree;
+#[cfg(feature = "reason")]
+mod questions;
 #[cfg(feature = "language")]
 mod reversal_curse;
 #[cfg(feature = "optimize")]
@@ -42,8 +53,12 @@ mod scale_mixture_nngp;
 mod schedule_refinement;
 #[cfg(feature = "language")]
 mod spt;
+#[cfg(feature = "reason")]
+mod textgrad;
 #[cfg(feature = "statistics")]
 mod topo;
+#[cfg(feature = "networks")]
+mod weight_matching;
 
 use clap::Subcommand;
 
@@ -54,8 +69,14 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Method {
     #[cfg(feature = "reason")]
+    #[command(name = "probtree", about = backstitch_reason::probtree::CARD.summary)]
+    ProbTree(Box<probtree::ProbTreeArguments>),
+    #[cfg(feature = "reason")]
     #[command(about = backstitch_reason::fobar::CARD.summary)]
-    Fobar(fobar::Fobar),
+    Fobar(Box<fobar::Fobar>),
+    #[cfg(feature = "reason")]
+    #[command(about = backstitch_reason::textgrad::CARD.summary)]
+    Textgrad(textgrad::Textgrad),
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::spt::CARD.summary)]
     Spt(spt::Spt),
@@ -90,17 +111,27 @@ pub(crate) enum Method {
     #[command(about = backstitch_statistics::continual_dp::CARD.summary)]
     ContinualDp(continual_dp::ContinualDp),
     #[cfg(feature = "networks")]
+    #[command(about = backstitch_networks::weight_matching::CARD.summary)]
+    WeightMatching(Box<weight_matching::WeightMatchingArguments>),
+    #[cfg(feature = "networks")]
     #[command(about = backstitch_networks::lipschitz::CARD.summary)]
     Lipschitz(lipschitz::LipschitzArguments),
     #[cfg(feature = "networks")]
     #[command(about = backstitch_networks::exact_permutations::CARD.summary)]
     ExactPermutations(exact_permutations::ExactPermutations),
+    #[cfg(feature = "science")]
+    #[command(about = backstitch_science::deep_xva::CARD.summary)]
+    DeepXva(deep_xva::DeepXvaArguments),
 }
 
 pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
     match method {
         #[cfg(feature = "reason")]
+        Method::ProbTree(arguments) => probtree::execute(&arguments, common),
+        #[cfg(feature = "reason")]
         Method::Fobar(fobar) => fobar::execute(&fobar, common),
+        #[cfg(feature = "reason")]
+        Method::Textgrad(textgrad) => textgrad::execute(&textgrad, common),
         #[cfg(feature = "language")]
         Method::Spt(spt) => spt::execute(&spt, common),
         #[cfg(feature = "language")]
@@ -124,8 +155,12 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         #[cfg(feature = "statistics")]
         Method::ContinualDp(continual_dp) => continual_dp::execute(&continual_dp, common),
         #[cfg(feature = "networks")]
+        Method::WeightMatching(arguments) => weight_matching::execute(&arguments, common),
+        #[cfg(feature = "networks")]
         Method::Lipschitz(arguments) => lipschitz::execute(&arguments, common),
         #[cfg(feature = "networks")]
         Method::ExactPermutations(exact) => exact_permutations::execute(&exact, common),
+        #[cfg(feature = "science")]
+        Method::DeepXva(arguments) => deep_xva::execute(&arguments, common),
     }
 }

@@ -3,20 +3,27 @@
 use std::fmt::Display;
 use std::path::Path;
 
-#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
+#[cfg(any(
+    feature = "in-process",
+    feature = "language",
+    feature = "networks",
+    feature = "optimize",
+    feature = "science",
+    feature = "statistics"
+))]
 use backstitch_claim::write::sync_folder;
 use backstitch_claim::write::write_atomic;
 
 use crate::failure::Failure;
 
 /// Writes one file whole.
-#[cfg(any(feature = "language", feature = "reason"))]
+#[cfg(any(feature = "language", feature = "networks", feature = "reason"))]
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
 }
 
 /// Refuses a place that no file can be written to, before anything is paid for.
-#[cfg(feature = "reason")]
+#[cfg(any(feature = "networks", feature = "reason"))]
 pub(crate) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || path.file_name().is_none() {
@@ -29,7 +36,7 @@ pub(crate) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
 }
 
 /// Refuses results in the place of a file that the command reads or extends.
-#[cfg(feature = "reason")]
+#[cfg(any(feature = "networks", feature = "reason"))]
 pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), Failure> {
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
     if whole(out).is_some() && whole(out) == whole(other) {
@@ -40,8 +47,15 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
 
 /// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
 /// first is moved there.
-#[cfg(any(feature = "language", feature = "networks", feature = "optimize", feature = "statistics"))]
-pub(super) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
+#[cfg(any(
+    feature = "in-process",
+    feature = "language",
+    feature = "networks",
+    feature = "optimize",
+    feature = "science",
+    feature = "statistics"
+))]
+pub(crate) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
     let existed = folder.exists();
     std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
     let staged = |name: &str| folder.join(format!(".{name}.{}.new", std::process::id()));
@@ -82,7 +96,7 @@ pub(super) fn json(summary: &serde_json::Value) -> Result<String, Failure> {
 }
 
 /// A field of a CSV file, in quotes where it needs them.
-#[cfg(feature = "statistics")]
+#[cfg(any(feature = "networks", feature = "science", feature = "statistics"))]
 pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))

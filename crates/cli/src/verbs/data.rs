@@ -4,7 +4,7 @@ use crate::arguments::{Common, DataVerb};
 use crate::failure::{EXIT_DONE, Failure};
 use crate::{data_sets, terminal};
 
-use backstitch_data::catalogue::{CATALOGUE, public_set};
+use backstitch_data::catalogue::{CATALOGUE, PublicSet, public_set};
 use backstitch_data::download::{DownloadOptions, Progress, download};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -38,12 +38,15 @@ fn list(common: &Common) -> Result<i32, Failure> {
         terminal::print_json(&rows)?;
         return Ok(EXIT_DONE);
     }
+    let widest =
+        |text: fn(&PublicSet) -> &str| CATALOGUE.iter().map(|set| text(set).len()).max().unwrap_or(0);
+    let (names, licences) = (widest(|set| set.name), widest(|set| set.licence));
     let mut text = String::new();
     for (set, (_, there)) in CATALOGUE.iter().zip(&state) {
         let kilobytes = set.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1024);
         let there = if *there { "there" } else { "not there" };
         text.push_str(&format!(
-            "{:12} {there:9} {kilobytes:>8} KiB  {:10} {}\n",
+            "{:names$} {there:9} {kilobytes:>8} KiB  {:licences$} {}\n",
             set.name, set.licence, set.title
         ));
     }

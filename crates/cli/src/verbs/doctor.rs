@@ -32,8 +32,9 @@ pub(crate) fn execute(common: &Common) -> Result<i32, Failure> {
         methods.join(", "),
         directory.root().display(),
     );
+    let names = sets.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, state) in sets {
-        text.push_str(&format!("  {name:13} {}\n", there(state)));
+        text.push_str(&format!("  {name:names$} {}\n", there(state)));
     }
     text.push_str(&format!(
         "python          {} (only for the peers of `bench`)\n",

@@ -8,6 +8,8 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
+#[cfg(feature = "in-process")]
+pub(crate) mod embedded;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod plan;

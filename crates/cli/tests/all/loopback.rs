@@ -16,6 +16,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Whether it is the one-token call that finds out what a server can do.
+    fn is_probe(&self) -> bool {
+        self.body["max_tokens"] == 1
+    }
+
     /// The last question of the prompt.
     pub(crate) fn question(&self) -> &str {
         let prompt = self.body["messages"]
@@ -56,11 +61,15 @@ impl Loopback {
 fn serve(stream: &TcpStream, seen: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, u64) -> Option<String>) {
     let mut reader = BufReader::new(stream);
     while let Some(asked) = read_request(&mut reader) {
-        seen.lock().unwrap().push(asked.clone());
         let count = asked.body["n"].as_u64().unwrap_or(1);
-        let texts: Option<Vec<String>> = (0..count).map(|index| answer(&asked, index)).collect();
+        let texts: Option<Vec<String>> = if asked.is_probe() {
+            Some(vec!["Hello".into(); count as usize])
+        } else {
+            seen.lock().unwrap().push(asked.clone());
+            (0..count).map(|index| answer(&asked, index)).collect()
+        };
         let (status, reply) = match texts {
-            Some(texts) => (200, completion(&texts)),
+            Some(texts) => (200, completion(&texts, asked.body["logprobs"] == true)),
             None => (400, json!({"error": {"message": "this prompt is refused", "code": "refused"}})),
         };
         let text = reply.to_string();
@@ -101,15 +110,32 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Asked> {
     })
 }
 
-/// An answer that serves both interfaces: 100 tokens read, 5 written for each text.
-fn completion(texts: &[String]) -> Value {
+/// An answer that serves both interfaces: 100 tokens read, 5 written for each text. Log-probabilities only for conversations.
+fn completion(texts: &[String], log_probabilities: bool) -> Value {
     let choice = |(index, text): (usize, &String)| {
-        json!({
+        let mut choice = json!({
             "index": index, "text": text, "message": {"role": "assistant", "content": text}, "finish_reason": "stop",
-        })
+        });
+        if log_probabilities {
+            choice["logprobs"] = json!({"content": tokens(text)});
+        }
+        choice
     };
     json!({
         "choices": texts.iter().enumerate().map(choice).collect::<Vec<_>>(),
         "usage": {"prompt_tokens": 100, "completion_tokens": 5 * texts.len()},
     })
+}
+
+/// A token per word with the space before it: sure of itself, but for texts that begin with "Perhaps".
+fn tokens(text: &str) -> Vec<Value> {
+    let log_probability = if text.starts_with("Perhaps") { -1.5 } else { -0.25 };
+    let starts =
+        text.char_indices().filter(|(place, one)| *place == 0 || *one == ' ').map(|(place, _)| place);
+    let ends = text.char_indices().skip(1).filter(|(_, one)| *one == ' ').map(|(place, _)| place);
+    let token = |(start, end): (usize, usize)| {
+        let token = &text[start..end];
+        json!({"token": token, "bytes": token.as_bytes(), "logprob": log_probability, "top_logprobs": []})
+    };
+    starts.zip(ends.chain([text.len()])).map(token).collect()
 }

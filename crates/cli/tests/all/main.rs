@@ -4,6 +4,8 @@
 
 #[cfg(unix)]
 mod continual_dp_state;
+#[cfg(feature = "in-process")]
+mod embedded;
 mod exit_codes;
 mod generated;
 #[cfg(unix)]
@@ -12,6 +14,8 @@ mod loopback;
 mod reproduce;
 mod run_block_descent;
 mod run_causal_minimax;
+#[cfg(feature = "science")]
+mod run_deep_xva;
 mod run_ef21_w;
 mod run_fobar;
 mod run_language;
@@ -21,9 +25,12 @@ mod run_locality;
 mod run_mpi;
 mod run_others;
 mod run_penalty_bilevel;
+mod run_probtree;
 mod run_scale_mixture_nngp;
 mod run_schedule_refinement;
+mod run_textgrad;
 mod run_topo;
+mod run_weight_matching;
 mod sandbox;
 mod schemas;
 mod snapshot;

@@ -8,6 +8,8 @@ use backstitch_claim::{Run, VerdictFile, results};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+use crate::loopback::Loopback;
+use crate::run_probtree;
 use crate::sandbox::{SHORT_DAGMA, Sandbox, folders, json_file, smoke_cells};
 use crate::verbs::{CHAIN, long_chain};
 
@@ -36,6 +38,47 @@ fn topo() {
         sandbox.expect(0, &["run", "topo", "--data", "chain.csv", "--json", "--threshold", "99"]).json();
     assert_eq!(empty["edges"], json!([]));
     hold("topo", &empty, &[]);
+}
+
+#[test]
+#[cfg(feature = "in-process")]
+fn fobar() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .expect(0, &["embedded", "questions", "--skill", "arithmetic", "--count", "12", "--out", "q.jsonl"]);
+    let run = |out: &str, code: i32| {
+        sandbox.expect(code, &["run", "fobar", "--model", "embedded", "--data", "q.jsonl", "--out", out]);
+        let lines = std::fs::read_to_string(sandbox.path(out)).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let lines = run("answers.jsonl", 0);
+    let checked = lines.iter().find(|line| line["unchecked"].is_null()).unwrap();
+    hold("fobar-answer", checked, &[]);
+    let unchecked = lines.iter().find(|line| !line["unchecked"].is_null()).unwrap();
+    hold("fobar-answer", unchecked, &[]);
+    // The embedded models do not know the word.
+    let other = "{\"id\": \"other\", \"question\": \"A zebra has 2 ears. How many have 3 zebras?\"}\n";
+    sandbox.write("q.jsonl", std::fs::read_to_string(sandbox.path("q.jsonl")).unwrap() + other);
+    let lines = run("more.jsonl", 1);
+    hold("fobar-answer", lines.last().unwrap(), &[]);
+}
+
+#[test]
+fn probtree_answers() {
+    let sandbox = Sandbox::new();
+    let server = Loopback::start(run_probtree::model);
+    run_probtree::write(&sandbox, 2);
+    let open = ["--passages", "passages.jsonl", "--out", "answers.jsonl"];
+    sandbox.expect(0, &run_probtree::arguments(&server.base, &open));
+    for line in sandbox.read("answers.jsonl").lines() {
+        hold("probtree-answers", &serde_json::from_str(line).unwrap(), &[]);
+    }
+    // A limit leaves lines that say so.
+    let limited = ["--closed-book", "--out", "limited.jsonl", "--no-cache", "--max-requests", "1"];
+    sandbox.expect(130, &run_probtree::arguments(&server.base, &limited));
+    for line in sandbox.read("limited.jsonl").lines() {
+        hold("probtree-answers", &serde_json::from_str(line).unwrap(), &[]);
+    }
 }
 
 #[test]
@@ -113,6 +156,18 @@ fn hold(schema: &str, document: &Value, free: &[&str]) {
     assert!(mutants.len() > 5, "{schema}: hardly anything to change");
     for (mutant, what) in mutants {
         assert!(!validator.is_valid(&mutant), "{schema}: accepted although {what}");
+    }
+}
+
+/// The same of every line of a file, those with an id left out: there it may be missing too.
+#[track_caller]
+pub(crate) fn hold_lines(schema: &str, lines: &[Value]) {
+    let validator = validator(schema);
+    for line in lines {
+        accept(schema, &validator, line);
+        if line.get("id").is_none() {
+            hold(schema, line, &[]);
+        }
     }
 }
 

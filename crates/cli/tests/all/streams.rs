@@ -32,7 +32,7 @@ fn json_is_all_there_is_on_standard_output() {
             std::fs::create_dir(sandbox.path("topo")).unwrap();
             std::fs::rename(sandbox.path("smoke"), sandbox.path("topo/smoke")).unwrap();
             let score = sandbox.expect(0, &["report", "--runs", ".", "--json"]).json();
-            assert_eq!(score[0]["schema"], "backstitch/verdict/1");
+            assert_eq!(score[0]["schema"], "backstitch/verdict/2");
             std::fs::rename(sandbox.path("topo/smoke"), sandbox.path("smoke")).unwrap();
             continue;
         }

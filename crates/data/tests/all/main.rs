@@ -1,5 +1,6 @@
 //! All integration tests of this crate, one binary.
 
+mod bm25;
 mod catalogue;
 mod corpus;
 mod directory;
@@ -8,5 +9,6 @@ mod graph;
 mod hash;
 mod libsvm;
 mod memory;
+mod passages;
 mod server;
 mod table;

@@ -2,7 +2,7 @@
 //!
 //! [`extract`] is the robust rule, the default everywhere: it looks behind the last mark of an answer ("the answer is", "####", "Answer:",
 //! `\boxed{`) and, if there is nothing of the wanted kind, in the whole text. [`paper`] has the rules of official
-//! repositories, quirks included, for comparisons with published numbers.
+//! repositories, quirks included, for comparisons with published numbers; [`span`] compares answers in a few words.
 //!
 //! Numbers are exact fractions ([`Rational`]), so that `5`, `5.0`, `$5` and `5,000/1000` are the same answer. A percent sign
 //! or another unit is not a part of a number: `25%` is 25.
@@ -19,6 +19,7 @@
 mod number;
 pub mod paper;
 mod rational;
+pub mod span;
 
 use std::fmt;
 

@@ -5,7 +5,10 @@
 mod answers;
 mod budget;
 mod cache;
+mod corpus;
 mod faults;
+#[cfg(feature = "in-process")]
+mod in_process;
 mod paper_rules;
 mod questions;
 mod recording;

@@ -10,17 +10,17 @@ use super::numbers::parsed;
 use crate::Error;
 
 /// The list of layers.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
+pub(crate) struct Description {
     /// Shape of one input, without a batch: `[784]` or `[1, 28, 28]`.
-    input: Vec<usize>,
-    layers: Vec<Layer>,
+    pub(crate) input: Vec<usize>,
+    pub(crate) layers: Vec<Layer>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum Layer {
+pub(crate) enum Layer {
     /// Weights outputs × inputs, as PyTorch's Linear has them.
     Dense {
         weight: String,
@@ -100,10 +100,10 @@ impl Network {
     /// # Errors
     /// [`Error::Model`] if either file is not one; [`Error::Operator`] for a layer that does not fit.
     pub fn from_layers(description: &str, weights: &[u8]) -> Result<Self, Error> {
-        let description: Description = serde_json::from_str(description).map_err(|error| Error::Model {
-            problem: format!("the list of layers cannot be read: {error}"),
-            way_out: "write {\"input\": [...], \"layers\": [{\"kind\": ...}, ...]}",
-        })?;
+        Self::from_description(&Description::read(description)?, weights)
+    }
+
+    pub(crate) fn from_description(description: &Description, weights: &[u8]) -> Result<Self, Error> {
         let tensors = SafeTensors::deserialize(weights).map_err(|error| Error::Model {
             problem: format!("the weights are no safetensors file: {error}"),
             way_out: "save them with safetensors.torch.save_file",
@@ -127,8 +127,17 @@ impl Network {
     }
 }
 
+impl Description {
+    pub(crate) fn read(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(|error| Error::Model {
+            problem: format!("the list of layers cannot be read: {error}"),
+            way_out: "write {\"input\": [...], \"layers\": [{\"kind\": ...}, ...]}",
+        })
+    }
+}
+
 impl Layer {
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Dense { .. } => "dense",
             Self::Convolution { .. } => "convolution",
@@ -144,7 +153,7 @@ impl Layer {
         }
     }
 
-    fn weight(&self) -> Option<&str> {
+    pub(crate) fn weight(&self) -> Option<&str> {
         match self {
             Self::Dense { weight, .. }
             | Self::Convolution { weight, .. }

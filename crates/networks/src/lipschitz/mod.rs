@@ -90,7 +90,7 @@ mod feasibility;
 mod forward;
 mod graph;
 mod jacobian;
-mod layers;
+pub(crate) mod layers;
 mod linear;
 mod network;
 mod numbers;

@@ -7,3 +7,6 @@ mod exact_permutations_networks;
 mod exact_permutations_vectors;
 mod lipschitz;
 mod lipschitz_models;
+mod weight_matching;
+mod weight_matching_decoders;
+mod weight_matching_files;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Precision;
 use crate::decoder::{Activation, DecoderConfig, Feed, Norm, Positions, RotaryScaling};
 use crate::error::NnError;
 
@@ -50,14 +51,18 @@ pub(crate) fn parse(text: &[u8]) -> Result<(DecoderConfig, Family), String> {
 }
 
 /// Writes them.
-pub(crate) fn text(config: &DecoderConfig, family: Family) -> String {
+pub(crate) fn text(config: &DecoderConfig, family: Family, precision: Precision) -> String {
+    let kind_of_weights = match precision {
+        Precision::Single => "float32",
+        Precision::Half => "float16",
+    };
     let value = match family {
         Family::Gpt2 => json!({
             "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "vocab_size": config.vocabulary,
             "n_positions": config.context, "n_embd": config.width, "n_layer": config.layers, "n_head": config.heads,
             "n_inner": config.hidden, "activation_function": activation_name(config.activation),
             "layer_norm_epsilon": config.epsilon, "tie_word_embeddings": config.tied,
-            "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "torch_dtype": "float32",
+            "attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "torch_dtype": kind_of_weights,
         }),
         Family::Llama | Family::Qwen2 => {
             let (architecture, kind) = if family == Family::Llama {
@@ -73,7 +78,7 @@ pub(crate) fn text(config: &DecoderConfig, family: Family) -> String {
                 "num_key_value_heads": config.key_value_heads, "head_dim": config.head_width,
                 "intermediate_size": config.hidden, "hidden_act": activation_name(config.activation),
                 "rms_norm_eps": config.epsilon, "rope_theta": base, "rope_scaling": rotary, "tie_word_embeddings": config.tied,
-                "attention_dropout": 0.0, "torch_dtype": "float32",
+                "attention_dropout": 0.0, "torch_dtype": kind_of_weights,
             })
         }
     };

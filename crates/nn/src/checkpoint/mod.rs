@@ -27,6 +27,16 @@ pub struct Checkpoint {
     pub tokenizer: Option<Tokenizer>,
 }
 
+/// How weights are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits: as they are trained.
+    #[default]
+    Single,
+    /// 16 bits, rounded to nearest: half the size, to be shipped.
+    Half,
+}
+
 impl Checkpoint {
     /// Reads a checkpoint folder.
     ///
@@ -63,18 +73,26 @@ impl Checkpoint {
         assemble(&config, family, weights::parse(weights)?, device)
     }
 
-    /// The files of the checkpoint folder, by name. Equal models give equal bytes.
+    /// The files of the checkpoint folder, by name, in single precision. Equal models give equal bytes.
     ///
     /// # Errors
     /// If no published family has the shape of the model.
     pub fn files(&self) -> Result<BTreeMap<&'static str, Vec<u8>>, NnError> {
+        self.files_in(Precision::Single)
+    }
+
+    /// The files with weights of this precision.
+    ///
+    /// # Errors
+    /// As [`files`](Self::files).
+    pub fn files_in(&self, precision: Precision) -> Result<BTreeMap<&'static str, Vec<u8>>, NnError> {
         let config = self.model.config();
         let family = Family::of(config)?;
         let weights = names::theirs(config, family, named_parameters(&self.model));
         let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let mut files = BTreeMap::from([
-            ("config.json", config::text(config, family).into_bytes()),
-            ("model.safetensors", state::safetensors_bytes(&weights, Some(format))?),
+            ("config.json", config::text(config, family, precision).into_bytes()),
+            ("model.safetensors", state::safetensors_bytes(&weights, precision, Some(format))?),
         ]);
         if let Some(tokenizer) = &self.tokenizer {
             files.insert("tokenizer.json", tokenizer.to_json()?.into_bytes());
@@ -82,7 +100,7 @@ impl Checkpoint {
         Ok(files)
     }
 
-    /// Writes the checkpoint into a folder, which is made if it is not there. The weights come last.
+    /// Writes the checkpoint into a folder, in single precision. The folder is made if it is not there. The weights come last.
     ///
     /// # Errors
     /// If no published family has the shape of the model, or a file cannot be written.

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::Module;
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::Precision;
 use crate::error::NnError;
 use crate::optimizer::Optimizer;
 use crate::tensors::{NamedTensor, named_parameters, with_parameters};
@@ -37,7 +39,7 @@ pub(crate) fn write<M: Module>(
     }
     let header = Header { version: 1, step, optimizer_steps: optimizer.steps, parameters: *parameters };
     let header = serde_json::to_string(&header).map_err(|error| state_error(&error))?;
-    safetensors_bytes(&tensors, Some(HashMap::from([(HEADER.to_owned(), header)])))
+    safetensors_bytes(&tensors, Precision::Single, Some(HashMap::from([(HEADER.to_owned(), header)])))
 }
 
 pub(crate) fn read<M: Module>(
@@ -79,21 +81,30 @@ pub(crate) fn read<M: Module>(
     Ok((with_parameters(model, weights)?, optimizer, header.step))
 }
 
-/// The bytes of a safetensors file of f32 tensors.
+/// The bytes of a safetensors file.
 pub(crate) fn safetensors_bytes(
     tensors: &BTreeMap<String, NamedTensor>,
+    precision: Precision,
     metadata: Option<HashMap<String, String>>,
 ) -> Result<Vec<u8>, NnError> {
     let bytes: Vec<(&str, &[usize], Vec<u8>)> = tensors
         .iter()
         .map(|(name, tensor)| {
-            let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let values = tensor.values.iter();
+            let bytes = match precision {
+                Precision::Single => values.flat_map(|value| value.to_le_bytes()).collect(),
+                Precision::Half => values.flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+            };
             (name.as_str(), tensor.shape.as_slice(), bytes)
         })
         .collect();
+    let kind = match precision {
+        Precision::Single => Dtype::F32,
+        Precision::Half => Dtype::F16,
+    };
     let mut views = Vec::with_capacity(bytes.len());
     for (name, shape, bytes) in &bytes {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(|error| state_error(&error))?;
+        let view = TensorView::new(kind, shape.to_vec(), bytes).map_err(|error| state_error(&error))?;
         views.push((*name, view));
     }
     safetensors::serialize(views, metadata).map_err(|error| state_error(&error))

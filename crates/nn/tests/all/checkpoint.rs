@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use backstitch_nn::{Checkpoint, Decoder, DecoderConfig, Tokenizer, cpu};
+use backstitch_nn::{Checkpoint, Decoder, DecoderConfig, Precision, Tokenizer, cpu, named_parameters};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::shapes;
+use crate::{model, shapes};
 
 fn written(config: &DecoderConfig) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -163,5 +163,29 @@ proptest! {
             let _ = Checkpoint::read(folder.path(), &cpu());
             fs::write(&path, &whole).unwrap();
         }
+    }
+}
+
+#[test]
+fn half_precision_is_the_nearest_and_half_the_size() {
+    for (name, config) in [("gpt2", &shapes()[0]), ("llama", &shapes()[1])] {
+        let checkpoint = Checkpoint { model: model(config, 5), tokenizer: None };
+        let whole = checkpoint.files().unwrap();
+        let half = checkpoint.files_in(Precision::Half).unwrap();
+        assert!(half["model.safetensors"].len() * 10 < whole["model.safetensors"].len() * 8, "{name}");
+        let read = |files: &std::collections::BTreeMap<&str, Vec<u8>>| {
+            Checkpoint::parse(&files["config.json"], &files["model.safetensors"], &cpu()).unwrap()
+        };
+        let (rounded, exact) = (named_parameters(&read(&half)), named_parameters(&read(&whole)));
+        for (tensor, exact) in &exact {
+            for (&rounded, &exact) in rounded[tensor].values.iter().zip(&exact.values) {
+                // 11 significant bits; below 2^-14 a fixed step of 2^-24.
+                let bound = f32::max(exact.abs() / 2048.0, f32::powi(2.0, -25));
+                assert!((rounded - exact).abs() <= bound, "{name} {tensor}: {exact} {rounded}");
+            }
+        }
+        // Rounded weights are what they are.
+        let again = Checkpoint { model: read(&half), tokenizer: None };
+        assert_eq!(again.files_in(Precision::Half).unwrap(), half);
     }
 }

@@ -1,6 +1,9 @@
 //! Decoding with a cache against decoding without one, and the rules of sampling.
 
-use backstitch_nn::{Decoder, NnError, SamplingParameters, Scorer, Stop, generate};
+use backstitch_nn::{
+    Decoder, Generation, NnError, SamplingParameters, Scorer, Stop, generate, generate_many,
+};
+use backstitch_numerics::Stream;
 
 use crate::{model, shapes};
 
@@ -88,8 +91,14 @@ fn samples_follow_the_distribution_of_the_model() {
     let expected = Scorer::new(&model).next(&[vec![3]]).unwrap().remove(0);
     let drawn = 4000;
     let draw = |top_k, top_p| {
-        let parameters =
-            SamplingParameters { max_tokens: 1, temperature: 1.0, top_k, top_p, seed: 11, stop: Vec::new() };
+        let parameters = SamplingParameters {
+            max_tokens: 1,
+            temperature: 1.0,
+            top_k,
+            top_p,
+            seed: 11,
+            ..SamplingParameters::greedy()
+        };
         let samples = generate(&model, &vec![vec![3]; drawn], &parameters).unwrap();
         let mut counts = vec![0_usize; expected.len()];
         samples.iter().for_each(|sample| counts[sample.tokens[0] as usize] += 1);
@@ -139,4 +148,42 @@ fn mistakes_are_named() {
     assert!(error(&[vec![1]], &none).contains("top_p is 0"));
     assert!(matches!(Scorer::new(&model).score(&[], &[vec![1]]), Err(NnError::Empty { .. })));
     assert!(matches!(Scorer::new(&model).score(&[1], &[vec![]]), Err(NnError::Empty { .. })));
+}
+
+#[test]
+fn samples_of_one_prompt_are_those_of_repeated_prompts() {
+    let model = model(&shapes()[0], 4);
+    let prompts = prompts();
+    let parameters = SamplingParameters {
+        max_tokens: 6,
+        temperature: 1.0,
+        seed: 3,
+        alternatives: 2,
+        ..SamplingParameters::greedy()
+    };
+    let repeated: Vec<Vec<u32>> = prompts.iter().flat_map(|prompt| vec![prompt.clone(); 30]).collect();
+    let expected = generate(&model, &repeated, &parameters).unwrap();
+    let stream = |place: usize| Stream::new(3, &format!("sample {place}"));
+    let streams = (0..prompts.len()).map(|prompt| (0..30).map(|draw| stream(prompt * 30 + draw)).collect());
+    let found = generate_many(&model, &prompts, streams.collect(), &parameters, &|_| false).unwrap();
+    let found: Vec<Generation> = found.into_iter().flatten().collect();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.tokens, expected.tokens);
+        for (place, likeliest) in found.alternatives.iter().enumerate() {
+            let [first, second] = likeliest[..] else { panic!("{likeliest:?}") };
+            assert!(first.1 >= second.1 && first.1 >= found.log_probabilities[place]);
+            let drawn = likeliest.iter().find(|(token, _)| *token == found.tokens[place]);
+            assert!(drawn.is_none_or(|(_, value)| *value == found.log_probabilities[place]));
+        }
+    }
+    let ended = generate_many(
+        &model,
+        &prompts[..1],
+        vec![vec![stream(0)]],
+        &SamplingParameters { max_tokens: 6, ..SamplingParameters::greedy() },
+        &|tokens| tokens.len() == 2,
+    );
+    let sample = &ended.unwrap()[0][0];
+    assert_eq!((sample.tokens.len(), sample.stop), (2, Stop::Sequence));
 }

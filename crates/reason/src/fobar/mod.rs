@@ -99,6 +99,7 @@ pub use prompts::{BackwardDemonstration, Demonstration, Prompts};
 pub use verified::{Candidate, MaskEvidence, Unchecked, Verified};
 
 use crate::Error;
+use crate::options::{with_options, with_options_of};
 use prompts::{FORWARD_MARK, backward_mark};
 use verified::{agree, number};
 
@@ -351,17 +352,6 @@ impl Fobar {
         }
         masks
     }
-}
-
-fn with_options(question: &Question) -> String {
-    with_options_of(&question.text, &question.options)
-}
-
-/// The text of a question and, for a multiple choice, its options.
-fn with_options_of(text: &str, options: &[String]) -> String {
-    let options = ('A'..='Z').zip(options).map(|(letter, option)| format!(" ({letter}) {option}"));
-    let options: String = options.collect();
-    if options.is_empty() { text.to_owned() } else { format!("{text}\nAnswer choices:{options}") }
 }
 
 /// What a candidate states: its option for a multiple choice, or itself.

@@ -136,6 +136,12 @@ impl Default for Prompts {
 }
 
 impl Prompts {
+    /// The questions alone, without system text, role and demonstrations: what the embedded models were trained on.
+    pub fn bare() -> Self {
+        let (system, role) = (String::new(), String::new());
+        Self { system, role, forward: Vec::new(), backward: Vec::new(), ..Self::default() }
+    }
+
     /// Checks that the statement has both of its slots.
     ///
     /// # Errors
@@ -176,7 +182,8 @@ impl Prompts {
             format!("Question: {question}\n{stated}\nA: {steps} {mark} {value}.\n\n")
         });
         let (demonstrations, stated) = (demonstrations.collect::<String>(), stated(candidate, unknown));
-        let text = format!("{}\n\n{demonstrations}Question: {masked}\n{stated}\nA:", self.role);
+        let role = if self.role.is_empty() { String::new() } else { format!("{}\n\n", self.role) };
+        let text = format!("{role}{demonstrations}Question: {masked}\n{stated}\nA:");
         Request { samples: parameters.backward_samples, ..self.request(text, parameters) }
     }
 

@@ -2,7 +2,9 @@
 
 use backstitch_llm::Prices;
 use backstitch_llm::answer::Kind;
+use backstitch_llm::corpus::arithmetic;
 use backstitch_llm::question::{Question, read_questions_from};
+use backstitch_numerics::Stream;
 use backstitch_reason::Error;
 use backstitch_reason::fobar::{
     Combination, Extraction, Fobar, Parameters, Prompts, Unchecked, Verified, masked, masks, score,
@@ -335,4 +337,41 @@ fn parameters_outside_their_ranges_are_refused() {
         "{error}"
     );
     assert_eq!(score::EPSILON, 1e-8);
+}
+
+#[test]
+fn the_embedded_models_learn_what_is_asked() {
+    let mut stream = Stream::new(4, "prompts of the embedded models");
+    let parameters = Parameters { forward_samples: 1, backward_samples: 1, ..Parameters::default() };
+    let method = Fobar::new(parameters, Prompts::bare()).unwrap();
+    for _ in 0..100 {
+        let problem = arithmetic::held_out(&mut stream);
+        let question = Question {
+            id: "1".into(),
+            text: problem.text(),
+            options: Vec::new(),
+            kind: Kind::Number,
+            gold: None,
+        };
+        assert_eq!(
+            text(&method.forward_requests(std::slice::from_ref(&question))[0]),
+            problem.forward().prompt
+        );
+        // All numbers are masked, and no other words; the backward prompts are those of the corpus.
+        let found = masks(&question.text);
+        assert_eq!(found.len(), problem.numbers.len(), "{}", question.text);
+        let answer = problem.answer().to_string();
+        let model = Scripted::new(|_: &str, sample| {
+            Some(format!("The answer is {}.", if sample == 0 { answer.clone() } else { "98".into() }))
+        });
+        let two = Parameters { forward_samples: 2, ..parameters };
+        let verified = Fobar::new(two, Prompts::bare()).unwrap().answer(&model, &[question]);
+        assert!(verified[0].is_ok());
+        let asked = model.asked();
+        for unknown in 0..problem.numbers.len() {
+            let expected = problem.backward(unknown).prompt;
+            let found = asked.iter().any(|request| text(request) == expected && request.system.is_none());
+            assert!(found || answer == "98", "{expected}");
+        }
+    }
 }

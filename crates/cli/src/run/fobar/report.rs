@@ -1,45 +1,12 @@
 //! What `run fobar` says: a line per question, a summary, and estimates.
 
 use backstitch_llm::question::Question;
-use backstitch_llm::{Estimate, Usage};
 use backstitch_reason::Error;
 use backstitch_reason::fobar::{Unchecked, Verified};
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::limits;
+use crate::run::answers::limits;
 use crate::run::language_model::Used;
-
-/// A question in the file of answers.
-#[derive(Serialize)]
-pub(super) struct Line<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    outcome: Outcome<'a>,
-    /// The known answer.
-    gold: Option<String>,
-}
-
-/// Evidence, or why there is none.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Outcome<'a> {
-    Verified(&'a Verified),
-    Failed { id: &'a str, error: String },
-}
-
-impl<'a> Line<'a> {
-    pub(super) fn new(question: &'a Question, outcome: &'a Result<Verified, Error>) -> Self {
-        Self {
-            schema: "backstitch/fobar-answer/1",
-            outcome: match outcome {
-                Ok(verified) => Outcome::Verified(verified),
-                Err(error) => Outcome::Failed { id: &question.id, error: error.to_string() },
-            },
-            gold: question.gold.as_ref().map(ToString::to_string),
-        }
-    }
-}
 
 /// The summary of a run.
 pub(super) struct Report {
@@ -102,15 +69,15 @@ impl Report {
         self.questions - self.failed - self.unfinished - unchecked
     }
 
-    /// As JSON, with the answers where they are written nowhere else.
-    pub(super) fn json(&self, answers: Option<&[Line<'_>]>) -> Value {
+    /// As JSON.
+    pub(super) fn json(&self) -> Value {
         let share = |count: usize, of: usize| count as f64 / of as f64;
         let unchecked: serde_json::Map<String, Value> = self
             .unchecked
             .iter()
             .filter_map(|(why, _, count)| Some((json!(why).as_str()?.to_owned(), json!(count))))
             .collect();
-        let mut summary = json!({
+        json!({
             "schema": "backstitch/fobar/1",
             "questions": self.questions,
             "failed": self.failed,
@@ -127,11 +94,7 @@ impl Report {
                 "only_majority": accuracy.only_majority,
             })),
             "used": self.used.json(),
-        });
-        if let Some(answers) = answers {
-            summary["answers"] = json!(answers);
-        }
-        summary
+        })
     }
 
     /// For people.
@@ -168,69 +131,5 @@ impl Report {
             text += &format!(" · {} of {} masked numbers told candidates apart", self.masks.1, self.masks.0);
         }
         text + "\n" + &self.used.words()
-    }
-}
-
-/// What a run would ask.
-pub(super) struct Estimates {
-    pub(super) questions: usize,
-    /// Samples that are there.
-    pub(super) kept: u64,
-    pub(super) forward: Estimate,
-    /// Of questions whose forward samples are there.
-    pub(super) backward: Estimate,
-    /// Of the others.
-    pub(super) most_backward: Estimate,
-}
-
-impl Estimates {
-    fn rows(&self) -> [(&'static str, Estimate); 4] {
-        let all = [self.forward, self.backward, self.most_backward];
-        let sum = Estimate {
-            requests: all.iter().map(|part| part.requests).sum(),
-            samples: all.iter().map(|part| part.samples).sum(),
-            usage: Usage {
-                prompt_tokens: all.iter().map(|part| part.usage.prompt_tokens).sum(),
-                completion_tokens: all.iter().map(|part| part.usage.completion_tokens).sum(),
-            },
-            cost: all.iter().map(|part| part.cost).sum(),
-        };
-        [
-            ("forward", self.forward),
-            ("backward, known", self.backward),
-            ("backward, at most", self.most_backward),
-            ("all, at most", sum),
-        ]
-    }
-
-    pub(super) fn json(&self) -> Value {
-        let [forward, backward, most_backward, all] =
-            self.rows().map(|(_, Estimate { requests, samples, usage, cost })| {
-                json!({
-                    "requests": requests, "samples": samples, "prompt_tokens": usage.prompt_tokens,
-                    "completion_tokens": usage.completion_tokens, "cost": cost,
-                })
-            });
-        json!({
-            "schema": "backstitch/fobar-estimate/1", "questions": self.questions, "kept": self.kept,
-            "forward": forward, "backward": backward, "most_backward": most_backward, "at_most": all,
-        })
-    }
-
-    pub(super) fn words(&self) -> String {
-        let mut text = format!(
-            "{} questions · {} samples are kept from before · nothing was sent\n{:<18}{:>10}{:>10}{:>16}{:>16}{:>12}\n",
-            self.questions, self.kept, "", "requests", "samples", "tokens read", "tokens written", "cost"
-        );
-        for (name, Estimate { requests, samples, usage, cost }) in self.rows() {
-            let cost = cost.map_or("-".into(), |cost| format!("{cost:.4}"));
-            text += &format!(
-                "{name:<18}{requests:>10}{samples:>10}{:>16}{:>16}{cost:>12}\n",
-                usage.prompt_tokens, usage.completion_tokens
-            );
-        }
-        text += "Tokens read are about a quarter of the bytes; tokens written are the most there may be. A server that gives one sample per \
-                 request takes as many requests as samples.\n";
-        text
     }
 }

@@ -14,6 +14,8 @@
 //! # Ok::<(), backstitch_llm::question::QuestionError>(())
 //! ```
 
+mod published;
+
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::answer::{Answer, Kind, parse};
+
+pub use published::{Form, read_published};
 
 /// Most options of a question: they are named by letters.
 const MOST_OPTIONS: usize = 26;
@@ -55,6 +59,16 @@ pub enum QuestionError {
         file: PathBuf,
         /// The line, counted from 1.
         line: usize,
+        /// What is wrong with which field, and a way out.
+        problem: String,
+    },
+    /// The same, of a record of a file that is no list of lines.
+    #[error("{}, record {record}: {problem}", file.display())]
+    Record {
+        /// The file.
+        file: PathBuf,
+        /// The record, counted from 1.
+        record: usize,
         /// What is wrong with which field, and a way out.
         problem: String,
     },
