@@ -1,0 +1,6 @@
+//! The continual wing of backstitch: cuber.
+
+pub mod cuber;
+pub mod error;
+
+pub use error::Error;

@@ -1,0 +1,4 @@
+//! Tests of the continual wing.
+
+mod cuber;
+mod cuber_files;
