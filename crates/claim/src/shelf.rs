@@ -168,7 +168,7 @@ pub const SHELF: &[Entry] = &[
     entry("w2pgnn", "When to Pre-Train Graph Neural Networks? From Data Generation Perspective!", "2303.16458", 2023, Family::Graph, State::Planned),
     entry("cgs", "Convergent Graph Solvers", "2106.01680", 2021, Family::Graph, State::Planned),
     entry("gsm-plus-plus", "Best of Both Worlds: Advantages of Hybrid Graph Sequence Models", "2411.15671", 2024, Family::Graph, State::Planned),
-    entry("cuber", "Beyond Not-Forgetting: Continual Learning with Backward Knowledge Transfer", "2211.00789", 2022, Family::Continual, State::Planned),
+    entry("cuber", "Beyond Not-Forgetting: Continual Learning with Backward Knowledge Transfer", "2211.00789", 2022, Family::Continual, State::Preview),
     entry("protocl", "On Sequential Bayesian Inference for Continual Learning", "2301.01828", 2023, Family::Continual, State::Planned),
     entry("bt2", "BT^2: Backward-compatible Training with Basis Transformation", "2211.03989", 2022, Family::Continual, State::Planned),
     entry("topo", "Optimizing NOTEARS Objectives via Topological Swaps", "2305.17277", 2023, Family::Statistics, State::Preview),

@@ -76,6 +76,40 @@ pub const CATALOGUE: &[PublicSet] = &[
         used_by: &["causal-minimax"],
     },
     PublicSet {
+        name: "mnist",
+        title: "MNIST: 70,000 handwritten digits of 28 x 28 pixels, 60,000 of them for training",
+        files: &[
+            PublicFile {
+                path: "mnist/train-images-idx3-ubyte.gz",
+                origin: "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e/train-images-idx3-ubyte.gz",
+                sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                bytes: 9_912_422,
+            },
+            PublicFile {
+                path: "mnist/train-labels-idx1-ubyte.gz",
+                origin: "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e/train-labels-idx1-ubyte.gz",
+                sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                bytes: 28_881,
+            },
+            PublicFile {
+                path: "mnist/t10k-images-idx3-ubyte.gz",
+                origin: "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e/t10k-images-idx3-ubyte.gz",
+                sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                bytes: 1_648_877,
+            },
+            PublicFile {
+                path: "mnist/t10k-labels-idx1-ubyte.gz",
+                origin: "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e/t10k-labels-idx1-ubyte.gz",
+                sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                bytes: 4_542,
+            },
+        ],
+        licence: "CC-BY-SA-3.0",
+        citation: "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE 86 \
+                   (1998), 2278-2324",
+        used_by: &["cuber"],
+    },
+    PublicSet {
         name: "gsm8k-test",
         title: "GSM8K, test questions: 1,319 word problems of several steps with solutions",
         files: &[PublicFile {

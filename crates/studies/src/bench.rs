@@ -6,6 +6,8 @@ pub mod block_descent;
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "continual")]
+pub mod cuber;
 #[cfg(feature = "science")]
 pub mod deep_xva;
 #[cfg(feature = "optimize")]

@@ -11,6 +11,8 @@ pub mod block_descent;
 pub mod causal_minimax;
 #[cfg(feature = "statistics")]
 pub mod continual_dp;
+#[cfg(feature = "continual")]
+pub mod cuber;
 #[cfg(feature = "science")]
 pub mod deep_xva;
 #[cfg(feature = "optimize")]
@@ -111,6 +113,8 @@ pub const METHODS: &[Method] = &[
         study: &schedule_refinement::STUDY,
         bench: &bench::schedule_refinement::BENCH,
     },
+    #[cfg(feature = "continual")]
+    Method { card: &backstitch_continual::cuber::CARD, study: &cuber::STUDY, bench: &bench::cuber::BENCH },
     #[cfg(feature = "statistics")]
     Method { card: &backstitch_statistics::topo::CARD, study: &topo::STUDY, bench: &bench::topo::BENCH },
     #[cfg(feature = "statistics")]

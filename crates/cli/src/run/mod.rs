@@ -8,6 +8,8 @@ mod block_descent;
 mod causal_minimax;
 #[cfg(feature = "statistics")]
 mod continual_dp;
+#[cfg(feature = "continual")]
+mod cuber;
 #[cfg(feature = "science")]
 mod deep_xva;
 #[cfg(feature = "optimize")]
@@ -29,6 +31,7 @@ mod locality;
 #[cfg(any(feature = "optimize", feature = "statistics"))]
 mod model_file;
 #[cfg(any(
+    feature = "continual",
     feature = "language",
     feature = "networks",
     feature = "optimize",
@@ -98,6 +101,9 @@ pub(crate) enum Method {
     #[cfg(feature = "optimize")]
     #[command(about = backstitch_optimize::schedule_refinement::CARD.summary)]
     ScheduleRefinement(schedule_refinement::ScheduleRefinement),
+    #[cfg(feature = "continual")]
+    #[command(about = backstitch_continual::cuber::CARD.summary)]
+    Cuber(cuber::CuberArguments),
     #[cfg(feature = "statistics")]
     #[command(about = backstitch_statistics::topo::CARD.summary)]
     Topo(topo::Topo),
@@ -146,6 +152,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::BlockDescent(arguments) => block_descent::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::ScheduleRefinement(refinement) => schedule_refinement::execute(&refinement, common),
+        #[cfg(feature = "continual")]
+        Method::Cuber(arguments) => cuber::execute(&arguments, common),
         #[cfg(feature = "statistics")]
         Method::Topo(topo) => topo::execute(&topo, common),
         #[cfg(feature = "statistics")]

@@ -14,6 +14,8 @@ mod loopback;
 mod reproduce;
 mod run_block_descent;
 mod run_causal_minimax;
+#[cfg(feature = "continual")]
+mod run_cuber;
 #[cfg(feature = "science")]
 mod run_deep_xva;
 mod run_ef21_w;

@@ -29,9 +29,9 @@ impl Elastic {
         for (((importance, anchored), layer), gradient) in
             self.importance.iter().zip(&self.anchored).zip(layers).zip(gradients)
         {
-            let parts = importance.values().iter().zip(anchored.values()).zip(layer.outside.values());
+            let parts = importance.values().iter().zip(anchored.values()).zip(layer.plain.values());
             for (target, ((importance, anchored), weight)) in
-                gradient.outside.values_mut().iter_mut().zip(parts)
+                gradient.plain.values_mut().iter_mut().zip(parts)
             {
                 *target += elasticity * (importance * weight - anchored);
             }
@@ -48,7 +48,7 @@ impl Elastic {
         };
         for rows in all.chunks(PIECE) {
             let (inputs, labels) = task.rows(rows);
-            let (mut outputs, tape) = network.forward(inputs);
+            let (mut outputs, tape) = network.forward(network.first_inputs(inputs), None);
             super::network::cross_entropy(&mut outputs, &labels);
             // Errors of single rows, not of their mean.
             outputs.values_mut().iter_mut().for_each(|value| *value *= rows.len() as f64);
@@ -61,7 +61,7 @@ impl Elastic {
                     .values_mut()
                     .iter_mut()
                     .zip(found.values())
-                    .zip(network.layers[place].outside.values())
+                    .zip(network.layers[place].plain.values())
                 {
                     *anchored += found / all.len() as f64 * weight;
                 }

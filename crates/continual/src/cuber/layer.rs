@@ -1,13 +1,17 @@
 //! A layer in coordinates: what of its weights lies in the directions that earlier tasks use, and what lies outside.
 //!
-//! With the orthonormal directions as rows of O, weights are `w = w⊥ + w_c O` with `w⊥ O' = 0`, and inputs `x = x⊥ + c O` with
-//! `c = x O'`. Every projection of the paper is then a choice of columns of `w_c`, and what it costs is a product of a batch with O,
-//! never one of square matrices: `x w' = x⊥ w⊥' + c w_c'`, and the gradient's coordinates are `errors' c`.
+//! With the orthonormal directions as rows of O, weights are `w = w⊥ + w_c O` with `w⊥ O' = 0`, and inputs have the coordinates
+//! `c = x O'`. Every projection of the paper is then a choice of columns of `w_c`, whose gradient is `errors' c`.
+//!
+//! `w⊥` itself is not held, since each of its updates would be a product with O. Held is `v`, which gets the updates `errors' x` of plain
+//! training, and `e = v O'`, which gets `errors' c`: then `w⊥ = v − e O`, and outputs are `x v' − c e' + c w_c'`. So the only product of a batch
+//! with O is that of its coordinates.
 
 use backstitch_numerics::Matrix;
 
 use super::products::{
-    add, add_columns, add_times, add_times_transposed, columns, times, times_transposed, transposed_times,
+    add, add_columns, add_times, add_times_transposed, columns, inner, rows, times, times_transposed,
+    transposed_times,
 };
 
 /// Scales in the directions of one earlier task.
@@ -44,8 +48,10 @@ impl Scaled {
 pub(super) struct Split {
     /// O: directions × inputs, orthonormal rows.
     pub(super) directions: Matrix,
-    /// w⊥: outputs × inputs.
-    pub(super) outside: Matrix,
+    /// v: outputs × inputs.
+    pub(super) plain: Matrix,
+    /// e: outputs × directions.
+    excess: Matrix,
     /// w_c: outputs × directions.
     pub(super) inside: Matrix,
     /// Scales of this task.
@@ -55,25 +61,42 @@ pub(super) struct Split {
 /// What a layer keeps of a batch for its gradient.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    /// x⊥: rows × inputs.
-    pub(super) outside: Matrix,
     /// c: rows × directions.
-    inside: Matrix,
+    coordinates: Matrix,
     /// c after scaling.
-    pub(super) rescaled: Matrix,
+    rescaled: Matrix,
 }
 
 /// The gradient of a layer.
 #[derive(Clone, Debug)]
 pub(super) struct Gradient {
-    /// Of w⊥, without what lies in the directions.
-    pub(super) outside: Matrix,
+    /// Of v: of the weights outside of the directions, and what [`Self::excess`] takes away from it.
+    pub(super) plain: Matrix,
+    /// Of e: coordinates of the former.
+    pub(super) excess: Matrix,
     /// Of w_c.
     pub(super) inside: Matrix,
     /// Of each Q.
     pub(super) scales: Vec<Matrix>,
     /// Of the inputs, where it was wanted: rows × inputs.
     pub(super) inputs: Option<Matrix>,
+}
+
+impl Gradient {
+    /// Of the weights in full: outputs × inputs.
+    pub(super) fn whole(&self, directions: &Matrix) -> Matrix {
+        let mut inside = self.inside.clone();
+        add(&mut inside, -1.0, &self.excess);
+        let mut whole = self.plain.clone();
+        add_times(&mut whole, 1.0, &inside, directions);
+        whole
+    }
+
+    /// Sum of the squares of all its entries.
+    pub(super) fn square(&self) -> f64 {
+        let outside = inner(&self.plain, &self.plain) - inner(&self.excess, &self.excess);
+        outside.max(0.0) + inner(&self.inside, &self.inside)
+    }
 }
 
 /// A matrix of weights or of a gradient, split at directions: what lies outside, and the coordinates inside.
@@ -84,34 +107,64 @@ pub(super) fn split(whole: &Matrix, directions: &Matrix) -> (Matrix, Matrix) {
     (outside, inside)
 }
 
+/// w̃: weights as a task uses them.
+pub(super) fn effective(weights: &Matrix, directions: &Matrix, scaled: &[Scaled]) -> Matrix {
+    let mut found = weights.clone();
+    for own in scaled {
+        let basis = rows(directions, &own.columns);
+        let along = times_transposed(weights, &basis);
+        add_times(&mut found, 1.0, &times(&along, &own.change()), &basis);
+    }
+    found
+}
+
 impl Split {
     pub(super) fn new(weights: &Matrix, directions: &Matrix, scaled: Vec<Scaled>) -> Self {
-        let (outside, inside) = split(weights, directions);
-        Self { directions: directions.clone(), outside, inside, scaled }
+        let (plain, inside) = split(weights, directions);
+        let excess = Matrix::zeros(inside.rows(), inside.columns());
+        Self { directions: directions.clone(), plain, excess, inside, scaled }
+    }
+
+    /// A layer without directions.
+    pub(super) fn whole(weights: &Matrix) -> Self {
+        Self::new(weights, &Matrix::zeros(0, weights.columns()), Vec::new())
     }
 
     /// The weights, without scales.
     pub(super) fn weights(&self) -> Matrix {
-        let mut weights = self.outside.clone();
-        add_times(&mut weights, 1.0, &self.inside, &self.directions);
+        let mut inside = self.inside.clone();
+        add(&mut inside, -1.0, &self.excess);
+        let mut weights = self.plain.clone();
+        add_times(&mut weights, 1.0, &inside, &self.directions);
         weights
     }
 
-    /// Outputs for rows of inputs, and what the gradient needs.
-    pub(super) fn forward(&self, inputs: &Matrix) -> (Matrix, Seen) {
-        let (outside, inside) = split(inputs, &self.directions);
-        let mut rescaled = inside.clone();
+    /// Coordinates of rows of inputs: rows × directions.
+    pub(super) fn coordinates(&self, inputs: &Matrix) -> Matrix {
+        times_transposed(inputs, &self.directions)
+    }
+
+    /// Outputs for rows of inputs with their coordinates, and what the gradient needs beside the inputs.
+    pub(super) fn forward(&self, inputs: &Matrix, coordinates: Matrix) -> (Matrix, Seen) {
+        let mut rescaled = coordinates.clone();
         for own in &self.scaled {
-            let part = times_transposed(&columns(&inside, &own.columns), &own.change());
+            let part = times_transposed(&columns(&coordinates, &own.columns), &own.change());
             add_columns(&mut rescaled, &own.columns, &part);
         }
-        let mut outputs = times_transposed(&outside, &self.outside);
-        add_times_transposed(&mut outputs, &rescaled, &self.inside);
-        (outputs, Seen { outside, inside, rescaled })
+        let mut outputs = times_transposed(inputs, &self.plain);
+        add_times_transposed(&mut outputs, 1.0, &rescaled, &self.inside);
+        add_times_transposed(&mut outputs, -1.0, &coordinates, &self.excess);
+        (outputs, Seen { coordinates, rescaled })
     }
 
     /// The gradient for errors at the outputs.
-    pub(super) fn backward(&self, seen: &Seen, errors: &Matrix, wants_inputs: bool) -> Gradient {
+    pub(super) fn backward(
+        &self,
+        inputs: &Matrix,
+        seen: &Seen,
+        errors: &Matrix,
+        wants_inputs: bool,
+    ) -> Gradient {
         let mut of_coordinates = times(errors, &self.inside);
         let of_rescaled: Vec<Matrix> =
             self.scaled.iter().map(|own| columns(&of_coordinates, &own.columns)).collect();
@@ -119,27 +172,30 @@ impl Split {
             .scaled
             .iter()
             .zip(&of_rescaled)
-            .map(|(own, part)| transposed_times(part, &columns(&seen.inside, &own.columns)))
+            .map(|(own, part)| transposed_times(part, &columns(&seen.coordinates, &own.columns)))
             .collect();
-        let inputs = wants_inputs.then(|| {
+        let of_inputs = wants_inputs.then(|| {
             for (own, part) in self.scaled.iter().zip(&of_rescaled) {
                 add_columns(&mut of_coordinates, &own.columns, &times(part, &own.change()));
             }
-            let mut inputs = times(errors, &self.outside);
-            add_times(&mut inputs, 1.0, &of_coordinates, &self.directions);
-            inputs
+            add_times(&mut of_coordinates, -1.0, errors, &self.excess);
+            let mut of_inputs = times(errors, &self.plain);
+            add_times(&mut of_inputs, 1.0, &of_coordinates, &self.directions);
+            of_inputs
         });
         Gradient {
-            outside: transposed_times(errors, &seen.outside),
+            plain: transposed_times(errors, inputs),
+            excess: transposed_times(errors, &seen.coordinates),
             inside: transposed_times(errors, &seen.rescaled),
             scales,
-            inputs,
+            inputs: of_inputs,
         }
     }
 
     /// A step of gradient descent.
     pub(super) fn step(&mut self, rate: f64, gradient: &Gradient) {
-        add(&mut self.outside, -rate, &gradient.outside);
+        add(&mut self.plain, -rate, &gradient.plain);
+        add(&mut self.excess, -rate, &gradient.excess);
         add(&mut self.inside, -rate, &gradient.inside);
         for (own, gradient) in self.scaled.iter_mut().zip(&gradient.scales) {
             add(&mut own.scale, -rate, gradient);
@@ -209,7 +265,8 @@ mod tests {
         let split = Split::new(&weights, &directions, scaled.clone());
         near(&split.weights(), &weights, 1e-12);
         let expected = times_transposed(&inputs, &plain(&weights, &directions, &scaled));
-        near(&split.forward(&inputs).0, &expected, 1e-12);
+        near(&split.forward(&inputs, split.coordinates(&inputs)).0, &expected, 1e-12);
+        near(&effective(&weights, &directions, &scaled), &plain(&weights, &directions, &scaled), 1e-12);
     }
 
     #[test]
@@ -220,10 +277,17 @@ mod tests {
             let outputs = times_transposed(inputs, &plain(weights, &directions, scaled));
             outputs.values().iter().zip(errors.values()).map(|(one, other)| one * other).sum::<f64>()
         };
-        let split = Split::new(&weights, &directions, scaled.clone());
-        let gradient = split.backward(&split.forward(&inputs).1, &errors, true);
-        let mut of_weights = gradient.outside.clone();
-        add_times(&mut of_weights, 1.0, &gradient.inside, &directions);
+        // What v and e had in excess must not be seen.
+        let mut split = Split::new(&weights, &directions, scaled.clone());
+        let excess = random(4, 5, &mut stream);
+        add_times(&mut split.plain, 1.0, &excess, &directions);
+        add(&mut split.excess, 1.0, &excess);
+        near(&split.weights(), &weights, 1e-12);
+        let (outputs, seen) = split.forward(&inputs, split.coordinates(&inputs));
+        near(&outputs, &times_transposed(&inputs, &plain(&weights, &directions, &scaled)), 1e-12);
+        let gradient = split.backward(&inputs, &seen, &errors, true);
+        let of_weights = gradient.whole(&directions);
+        assert!((gradient.square() - inner(&of_weights, &of_weights)).abs() < 1e-9 * gradient.square());
         // The sum is linear in each of them, so differences are exact.
         let difference = |changed: f64| changed - value(&weights, &scaled, &inputs);
         let mut found = Matrix::zeros(4, 9);

@@ -4,16 +4,18 @@ use backstitch_numerics::{Matrix, Stream};
 
 use super::directions::used;
 use super::elastic::Elastic;
-use super::layer::{Gradient, Scaled, Split};
+use super::layer::{Gradient, Scaled, Split, effective};
 use super::network::Network;
 use super::parameters::{Heads, Parameters, Strategy};
-use super::products::{add, add_times};
+use super::products::{add, rows};
 use super::relations::{Earlier, Guard, Relation};
 use super::task::Task;
 use crate::Error;
 
 /// Rows of a pass that adds up gradients.
 const PIECE: usize = 500;
+/// Most numbers that are kept of what the first layer sees of a task: a quarter of a gigabyte.
+const MOST_COORDINATES: usize = 1 << 25;
 
 /// A network, and what it keeps of the tasks it has learned.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +164,7 @@ impl Learner {
             self.begin(task);
             self.learned.push(Learned { name: task.name().into(), layers: Vec::new() });
         }
-        let mut networks: Vec<Network> = (0..tasks.len()).map(|place| self.network(Some(place))).collect();
+        let mut networks: Vec<Network> = (0..tasks.len()).map(|place| self.in_use(Some(place))).collect();
         let mut stream = Stream::new(self.parameters.seed, "cuber joint batches");
         let Parameters { epochs, batch, rate, .. } = self.parameters;
         let mut step = 0;
@@ -177,22 +179,23 @@ impl Learner {
                 step += 1;
                 let task = &tasks[place];
                 for layer in 0..self.weights.len() {
-                    networks[place].layers[layer].outside.clone_from(&self.weights[layer]);
+                    networks[place].layers[layer].plain.clone_from(&self.weights[layer]);
                 }
                 let (rows, labels) = task.rows(&rows);
-                let (loss, gradients) = networks[place].loss(rows, &labels);
+                let network = &networks[place];
+                let (loss, gradients) = network.loss(network.first_inputs(rows), None, &labels);
                 check_loss(task, step, loss)?;
                 for (place, layer) in networks[place].layers.iter_mut().zip(&gradients).enumerate() {
                     layer.0.step(rate, layer.1);
                     if let Some(weights) = self.weights.get_mut(place) {
-                        weights.clone_from(&layer.0.outside);
+                        weights.clone_from(&layer.0.plain);
                     }
                 }
             }
         }
         for (head, network) in self.heads.iter_mut().zip(&networks) {
             if let Some(last) = network.layers.last() {
-                head.clone_from(&last.outside);
+                head.clone_from(&last.plain);
             }
         }
         Ok(())
@@ -215,7 +218,7 @@ impl Learner {
             let problem = format!("only {} tasks have been learned", self.learned.len());
             return refuse(problem, "learn it first");
         }
-        Ok(self.network((task < self.learned.len()).then_some(task)).probabilities(rows))
+        Ok(self.in_use((task < self.learned.len()).then_some(task)).probabilities(rows))
     }
 
     /// Share of the rows of a task whose likeliest class is theirs.
@@ -250,7 +253,7 @@ impl Learner {
         if self.keeps() && rows < self.parameters.samples {
             let problem =
                 format!("it has {rows} rows, but {} are wanted for its directions", self.parameters.samples);
-            return refuse(problem, "set samples to fewer, or give more rows");
+            return refuse(problem, "give more rows, or begin with fewer samples");
         }
         Ok(())
     }
@@ -269,37 +272,40 @@ impl Learner {
     }
 
     /// The network as a task uses it; without scales for a task that is not there yet.
-    fn network(&self, task: Option<usize>) -> Network {
-        let records =
-            task.and_then(|task| self.learned.get(task)).map(|own| own.layers.as_slice()).unwrap_or_default();
-        let mut layers: Vec<Split> = self
-            .weights
-            .iter()
-            .zip(&self.directions)
-            .enumerate()
-            .map(|(place, (weights, directions))| {
-                let scaled = records.get(place).map(|record| record.scaled.clone()).unwrap_or_default();
-                Split::new(weights, directions, scaled)
-            })
-            .collect();
-        if let Some(head) = task.or(self.heads.len().checked_sub(1)).and_then(|place| self.heads.get(place)) {
-            layers.push(Split::new(head, &Matrix::zeros(0, head.columns()), Vec::new()));
+    fn in_use(&self, task: Option<usize>) -> Network {
+        let own = task.and_then(|task| self.learned.get(task));
+        let layers =
+            self.weights.iter().zip(&self.directions).enumerate().map(|(place, (weights, directions))| {
+                match own.and_then(|own| own.layers.get(place)) {
+                    Some(record) => Split::whole(&effective(weights, directions, &record.scaled)),
+                    None => Split::whole(weights),
+                }
+            });
+        let head = task.and_then(|task| self.heads.get(task)).map(Split::whole);
+        Network { layers: layers.chain(head).collect(), bias: self.parameters.bias }
+    }
+
+    /// The network before the next task, whose head is there, is learned.
+    fn in_training(&self) -> Network {
+        let shared = self.weights.iter().zip(&self.directions);
+        let layers = shared.map(|(weights, directions)| Split::new(weights, directions, Vec::new()));
+        Network {
+            layers: layers.chain(self.heads.last().map(Split::whole)).collect(),
+            bias: self.parameters.bias,
         }
-        Network { layers, bias: self.parameters.bias }
     }
 
     fn train(&mut self, task: &Task) -> Result<(), Error> {
         let place = self.learned.len();
-        let mut network = self.network((self.parameters.heads == Heads::Own).then_some(place));
+        let mut network = self.in_training();
         let shared = self.weights.len();
         let mut stream = Stream::new(self.parameters.seed, &format!("cuber batches {place}"));
-        let rows = task.labels().len();
-        let mut sample = stream.permutation(rows);
+        let mut sample = stream.permutation(task.labels().len());
         sample.truncate(self.parameters.samples);
         let mut guards = Vec::new();
         if self.keeps() && place > 0 {
             let (inputs, labels) = task.rows(&sample);
-            let (_, gradients) = network.loss(inputs, &labels);
+            let (_, gradients) = network.loss(network.first_inputs(inputs), None, &labels);
             for layer in 0..shared {
                 let earlier: Vec<Earlier<'_>> =
                     self.learned.iter().map(|own| own.layers[layer].earlier()).collect();
@@ -310,15 +316,17 @@ impl Learner {
                 guards.push(guard);
             }
         }
+        let known = known_coordinates(task, &network);
         let mut step = 0;
         for _ in 0..self.parameters.epochs {
-            for rows in stream.permutation(rows).chunks(self.parameters.batch) {
+            for picked in stream.permutation(task.labels().len()).chunks(self.parameters.batch) {
                 step += 1;
-                let (inputs, labels) = task.rows(rows);
-                let (loss, mut gradients) = network.loss(inputs, &labels);
+                let (inputs, labels) = task.rows(picked);
+                let coordinates = known.as_ref().map(|known| rows(known, picked));
+                let (loss, mut gradients) = network.loss(network.first_inputs(inputs), coordinates, &labels);
                 check_loss(task, step, loss)?;
                 for (layer, guard) in guards.iter_mut().enumerate() {
-                    guard.restrain(&self.parameters, &network.layers[layer], step, &mut gradients[layer]);
+                    guard.restrain(&self.parameters, step, &mut gradients[layer]);
                 }
                 if let Some(elastic) = &self.elastic {
                     elastic.pull(self.parameters.elasticity, &network.layers, &mut gradients);
@@ -347,7 +355,7 @@ impl Learner {
         let mut directions = Vec::new();
         if self.keeps() {
             let (inputs, _) = task.rows(sample);
-            let (_, tape) = network.forward(inputs);
+            let (_, tape) = network.forward(network.first_inputs(inputs), None);
             let gradients = mean_gradient(task, network);
             let mut relations = guards.into_iter().map(|guard| guard.relations);
             for (layer, gradient) in gradients.into_iter().take(self.weights.len()).enumerate() {
@@ -358,11 +366,9 @@ impl Learner {
                     self.parameters.threshold(layer, place),
                     layer,
                 )?;
-                let mut whole = gradient.outside;
-                add_times(&mut whole, 1.0, &gradient.inside, &split.directions);
                 layers.push(Record {
                     columns: found.columns,
-                    gradient: whole,
+                    gradient: gradient.whole(&split.directions),
                     scaled: split.scaled.clone(),
                     relations: relations.next().unwrap_or_default(),
                 });
@@ -374,7 +380,7 @@ impl Learner {
             *weights = layer.weights();
         }
         if let (Some(head), Some(last)) = (self.heads.last_mut(), network.layers.last()) {
-            head.clone_from(&last.outside);
+            head.clone_from(&last.plain);
         }
         if let Some(elastic) = &mut self.elastic {
             elastic.anchor(task, network);
@@ -400,6 +406,15 @@ fn check_loss(task: &Task, step: usize, loss: f64) -> Result<(), Error> {
     if loss.is_finite() { Ok(()) } else { Err(Error::Diverged { task: task.name().into(), step, loss }) }
 }
 
+/// Coordinates of all rows of a task in the first layer, if they are few enough to be held.
+fn known_coordinates(task: &Task, network: &Network) -> Option<Matrix> {
+    let first = network.layers.first()?;
+    let numbers = task.labels().len() * first.directions.rows();
+    (1..=MOST_COORDINATES)
+        .contains(&numbers)
+        .then(|| first.coordinates(&network.first_inputs(task.inputs().clone())))
+}
+
 /// Over all rows of a task.
 fn mean_gradient(task: &Task, network: &Network) -> Vec<Gradient> {
     let all: Vec<usize> = (0..task.labels().len()).collect();
@@ -407,11 +422,12 @@ fn mean_gradient(task: &Task, network: &Network) -> Vec<Gradient> {
     for rows in all.chunks(PIECE) {
         let share = rows.len() as f64 / all.len() as f64;
         let (inputs, labels) = task.rows(rows);
-        let (_, gradients) = network.loss(inputs, &labels);
+        let (_, gradients) = network.loss(network.first_inputs(inputs), None, &labels);
         let target = sum.get_or_insert_with(|| {
             let zero = |matrix: &Matrix| Matrix::zeros(matrix.rows(), matrix.columns());
             let empty = |own: &Gradient| Gradient {
-                outside: zero(&own.outside),
+                plain: zero(&own.plain),
+                excess: zero(&own.excess),
                 inside: zero(&own.inside),
                 scales: Vec::new(),
                 inputs: None,
@@ -419,7 +435,8 @@ fn mean_gradient(task: &Task, network: &Network) -> Vec<Gradient> {
             gradients.iter().map(empty).collect()
         });
         for (target, own) in target.iter_mut().zip(&gradients) {
-            add(&mut target.outside, share, &own.outside);
+            add(&mut target.plain, share, &own.plain);
+            add(&mut target.excess, share, &own.excess);
             add(&mut target.inside, share, &own.inside);
         }
     }

@@ -24,18 +24,24 @@ pub(super) struct Tape {
 }
 
 impl Network {
-    /// Outputs before the softmax: rows × outputs.
-    pub(super) fn forward(&self, rows: Matrix) -> (Matrix, Tape) {
+    /// What the first layer sees of rows.
+    pub(super) fn first_inputs(&self, rows: Matrix) -> Matrix {
+        if self.bias { with_one(&rows) } else { rows }
+    }
+
+    /// Outputs before the softmax: rows × outputs. Takes what the first layer sees, and its coordinates there where they are known.
+    pub(super) fn forward(&self, inputs: Matrix, mut coordinates: Option<Matrix>) -> (Matrix, Tape) {
         let mut tape = Tape { inputs: Vec::with_capacity(self.layers.len()), seen: Vec::new() };
-        let mut values = rows;
+        let mut values = inputs;
         for (place, layer) in self.layers.iter().enumerate() {
             if place > 0 {
                 values.values_mut().iter_mut().for_each(|value| *value = value.max(0.0));
+                if self.bias {
+                    values = with_one(&values);
+                }
             }
-            if self.bias {
-                values = with_one(&values);
-            }
-            let (outputs, seen) = layer.forward(&values);
+            let coordinates = coordinates.take().unwrap_or_else(|| layer.coordinates(&values));
+            let (outputs, seen) = layer.forward(&values, coordinates);
             tape.inputs.push(std::mem::replace(&mut values, outputs));
             tape.seen.push(seen);
         }
@@ -47,13 +53,17 @@ impl Network {
         let (mut gradients, mut all_errors) = (Vec::new(), Vec::new());
         let mut errors = errors;
         for (place, layer) in self.layers.iter().enumerate().rev() {
-            let mut gradient = layer.backward(&tape.seen[place], &errors, place > 0);
+            let mut gradient = layer.backward(&tape.inputs[place], &tape.seen[place], &errors, place > 0);
             let below = gradient.inputs.take().map(|of_inputs| {
-                let inputs = &tape.inputs[place];
                 let units = of_inputs.columns() - usize::from(self.bias);
-                Matrix::from_fn(of_inputs.rows(), units, |row, unit| {
-                    if inputs[(row, unit)] > 0.0 { of_inputs[(row, unit)] } else { 0.0 }
-                })
+                let mut below = Matrix::zeros(of_inputs.rows(), units);
+                for row in 0..below.rows() {
+                    let (seen, errors) = (tape.inputs[place].row(row), of_inputs.row(row));
+                    for ((target, seen), error) in below.row_mut(row).iter_mut().zip(seen).zip(errors) {
+                        *target = if *seen > 0.0 { *error } else { 0.0 };
+                    }
+                }
+                below
             });
             gradients.push(gradient);
             all_errors.push(std::mem::replace(&mut errors, below.unwrap_or(Matrix::zeros(0, 0))));
@@ -63,9 +73,14 @@ impl Network {
         (gradients, all_errors)
     }
 
-    /// Loss of rows with labels, and gradients of all layers.
-    pub(super) fn loss(&self, rows: Matrix, labels: &[usize]) -> (f64, Vec<Gradient>) {
-        let (mut outputs, tape) = self.forward(rows);
+    /// Loss of rows with labels, and gradients of all layers; takes what [`Self::forward`] takes.
+    pub(super) fn loss(
+        &self,
+        inputs: Matrix,
+        coordinates: Option<Matrix>,
+        labels: &[usize],
+    ) -> (f64, Vec<Gradient>) {
+        let (mut outputs, tape) = self.forward(inputs, coordinates);
         let loss = cross_entropy(&mut outputs, labels);
         (loss, self.backward(&tape, outputs).0)
     }
@@ -76,26 +91,25 @@ impl Network {
         for first in (0..rows.rows()).step_by(PIECE) {
             let count = PIECE.min(rows.rows() - first);
             let piece = Matrix::from_fn(count, rows.columns(), |row, column| rows[(first + row, column)]);
-            let (mut outputs, _) = self.forward(piece);
+            let (mut outputs, _) = self.forward(self.first_inputs(piece), None);
             (0..outputs.rows()).for_each(|row| {
                 softmax(outputs.row_mut(row));
             });
             values.extend_from_slice(outputs.values());
         }
-        let classes = self.layers.last().map_or(0, |layer| layer.outside.rows());
+        let classes = self.layers.last().map_or(0, |layer| layer.plain.rows());
         Matrix::from_fn(rows.rows(), classes, |row, class| values[row * classes + class])
     }
 }
 
 fn with_one(values: &Matrix) -> Matrix {
     let width = values.columns();
-    Matrix::from_fn(
-        values.rows(),
-        width + 1,
-        |row, column| {
-            if column == width { 1.0 } else { values[(row, column)] }
-        },
-    )
+    let mut found = Matrix::zeros(values.rows(), width + 1);
+    for row in 0..values.rows() {
+        found.row_mut(row)[..width].copy_from_slice(values.row(row));
+        found.row_mut(row)[width] = 1.0;
+    }
+    found
 }
 
 /// Turns a row into probabilities; the logarithm of what it was divided by, the largest entry included.

@@ -86,7 +86,7 @@ impl Default for Parameters {
             positive: 0.0,
             related: 2,
             penalty: 0.1,
-            elasticity: 100.0,
+            elasticity: 3.0,
             seed: 0,
         }
     }

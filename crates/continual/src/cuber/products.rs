@@ -40,9 +40,9 @@ pub(super) fn add_times(target: &mut Matrix, factor: f64, left: &Matrix, right: 
     into(target, Accum::Add, view(left), view(right), factor);
 }
 
-/// target + left · right', in place.
-pub(super) fn add_times_transposed(target: &mut Matrix, left: &Matrix, right: &Matrix) {
-    into(target, Accum::Add, view(left), view(right).transpose(), 1.0);
+/// target + factor · left · right', in place.
+pub(super) fn add_times_transposed(target: &mut Matrix, factor: f64, left: &Matrix, right: &Matrix) {
+    into(target, Accum::Add, view(left), view(right).transpose(), factor);
 }
 
 /// target + factor · other, in place.
@@ -57,9 +57,25 @@ pub(super) fn inner(left: &Matrix, right: &Matrix) -> f64 {
     left.values().iter().zip(right.values()).map(|(left, right)| left * right).sum()
 }
 
+/// Some rows, in order.
+pub(super) fn rows(matrix: &Matrix, picked: &[usize]) -> Matrix {
+    let mut found = Matrix::zeros(picked.len(), matrix.columns());
+    for (place, &row) in picked.iter().enumerate() {
+        found.row_mut(place).copy_from_slice(matrix.row(row));
+    }
+    found
+}
+
 /// Some columns, in order.
 pub(super) fn columns(matrix: &Matrix, picked: &[usize]) -> Matrix {
-    Matrix::from_fn(matrix.rows(), picked.len(), |row, place| matrix[(row, picked[place])])
+    let mut found = Matrix::zeros(matrix.rows(), picked.len());
+    for row in 0..matrix.rows() {
+        let own = matrix.row(row);
+        for (target, &column) in found.row_mut(row).iter_mut().zip(picked) {
+            *target = own[column];
+        }
+    }
+    found
 }
 
 /// Adds columns to some columns, in order.

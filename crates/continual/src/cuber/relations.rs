@@ -72,7 +72,7 @@ impl Guard {
         first: &Gradient,
         earlier: &[Earlier<'_>],
     ) -> Self {
-        let norm = length(first);
+        let norm = first.square().sqrt();
         let mut relations: Vec<Relation> = earlier
             .iter()
             .enumerate()
@@ -80,7 +80,7 @@ impl Guard {
                 let along: f64 = own.columns.iter().map(|&column| square(first.inside.column(column))).sum();
                 let (outside, inside) = split(own.gradient, &layer.directions);
                 let of_earlier = square(own.gradient.values().iter().copied()).sqrt();
-                let product = inner(&outside, &first.outside) + inner(&inside, &first.inside);
+                let product = inner(&outside, &first.plain) + inner(&inside, &first.inside);
                 let cosine = if norm * of_earlier > 0.0 { product / (norm * of_earlier) } else { 0.0 };
                 let share = if norm > 0.0 { along.sqrt() / norm } else { 0.0 };
                 Relation { task, share, cosine, kind: Kind::Apart, demoted: None, free: 0 }
@@ -125,18 +125,12 @@ impl Guard {
     }
 
     /// Turns a gradient into an update that leaves alone what is protected.
-    pub(super) fn restrain(
-        &mut self,
-        parameters: &Parameters,
-        layer: &Split,
-        step: usize,
-        gradient: &mut Gradient,
-    ) {
+    pub(super) fn restrain(&mut self, parameters: &Parameters, step: usize, gradient: &mut Gradient) {
         if !self.open.is_empty() {
-            let norm = length(gradient);
+            let norm = gradient.square().sqrt();
             let (relations, protected) = (&mut self.relations, &mut self.protected);
             self.open.retain(|own| {
-                let product = inner(&own.outside, &gradient.outside) + inner(&own.inside, &gradient.inside);
+                let product = inner(&own.outside, &gradient.plain) + inner(&own.inside, &gradient.inside);
                 let keeps = product >= parameters.positive * own.norm * norm;
                 if !keeps {
                     relations[own.relation].demoted = Some(step);
@@ -161,20 +155,21 @@ impl Guard {
         for own in &self.open {
             let free: Vec<usize> =
                 own.columns.iter().copied().filter(|&column| !self.protected[column]).collect();
-            let places =
-                || (0..self.start.rows()).flat_map(|row| free.iter().map(move |&column| (row, column)));
-            let moved = square(places().map(|place| layer.inside[place] - self.start[place])).sqrt();
-            let price = parameters.rate * parameters.penalty;
+            let mut moved = 0.0;
+            for row in 0..self.start.rows() {
+                let (now, start) = (layer.inside.row(row), self.start.row(row));
+                moved += square(free.iter().map(|&column| now[column] - start[column]));
+            }
+            let (moved, price) = (moved.sqrt(), parameters.rate * parameters.penalty);
             let kept = if moved > price { 1.0 - price / moved } else { 0.0 };
-            for place in places() {
-                layer.inside[place] = self.start[place] + kept * (layer.inside[place] - self.start[place]);
+            for row in 0..self.start.rows() {
+                let (now, start) = (layer.inside.row_mut(row), self.start.row(row));
+                for &column in &free {
+                    now[column] = start[column] + kept * (now[column] - start[column]);
+                }
             }
         }
     }
-}
-
-fn length(gradient: &Gradient) -> f64 {
-    square(gradient.outside.values().iter().chain(gradient.inside.values()).copied()).sqrt()
 }
 
 fn square(values: impl Iterator<Item = f64>) -> f64 {

@@ -2,6 +2,7 @@
 
 use backstitch_numerics::Matrix;
 
+use super::products::rows;
 use crate::Error;
 
 /// Rows with labels.
@@ -60,11 +61,6 @@ impl Task {
 
     /// Some rows with their labels.
     pub(super) fn rows(&self, picked: &[usize]) -> (Matrix, Vec<usize>) {
-        let width = self.inputs.columns();
-        let mut values = Vec::with_capacity(picked.len() * width);
-        picked.iter().for_each(|&row| values.extend_from_slice(self.inputs.row(row)));
-        let mut rows = Matrix::zeros(picked.len(), width);
-        rows.values_mut().copy_from_slice(&values);
-        (rows, picked.iter().map(|&row| self.labels[row]).collect())
+        (rows(&self.inputs, picked), picked.iter().map(|&row| self.labels[row]).collect())
     }
 }

@@ -22,6 +22,8 @@ pub(super) const ARMS: &[Arm] = &[
     arm("random", Role::Control, "a random permutation of every hidden layer"),
     arm("random-copy", Role::Control, "a random permutation of the permuted copy"),
     arm("near", Role::Control, "no permutation, of a network and one a hundredth of the way to another"),
+    arm("near-copy", Role::Control, "weight matching of a network to a permuted copy of that near one"),
+    arm("weights-again", Role::Control, "weight matching that goes through the layers in another order"),
 ];
 
 pub(super) const METRICS: &[Metric] = &[
@@ -88,7 +90,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         id: "distance-small",
         sentence: "Weight matching shortens the distance of the weights by at most 35 %",
         effect: Effect::Below { metric: "reduction", bound: 0.35 },
-        control: "copy",
+        control: "near-copy",
         ..BASE
     },
     Claim {
@@ -132,7 +134,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         source: FEW_STEPS,
         subject: "straight-through",
         effect: Effect::Below { metric: "alignment_share", bound: 0.5 },
-        control: "weights",
+        control: "weights-again",
         ..BASE
     },
     Claim {

@@ -69,8 +69,18 @@ fn configuration(scale: Scale) -> Value {
     })
 }
 
-const MATCHED: &[&str] =
-    &["none", "weights", "activations", "straight-through", "random", "copy", "random-copy", "near"];
+const MATCHED: &[&str] = &[
+    "none",
+    "weights",
+    "activations",
+    "straight-through",
+    "random",
+    "copy",
+    "random-copy",
+    "near",
+    "near-copy",
+    "weights-again",
+];
 
 fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
     let configuration = Configuration::deserialize(configuration).map_err(|error| error.to_string())?;
@@ -171,12 +181,16 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     let search = Search { cell, configuration: &configuration, layers: layers(&one)?, training: &training };
     let specification = search.layers.specification(&one).map_err(CellError::new)?;
     let arm = cell.arm.as_str();
-    if arm == "copy" || arm == "random-copy" {
-        second =
-            specification.apply(&random(&specification, cell.seed, "copy"), &one).map_err(CellError::new)?;
+    let is_copy = arm == "copy" || arm == "random-copy";
+    if is_copy {
+        second = one.clone();
     }
-    if arm == "near" {
+    if arm == "near" || arm == "near-copy" {
         second = one.combined(0.99, &[(0.01, &second)]).map_err(CellError::new)?;
+    }
+    if is_copy || arm == "near-copy" {
+        let orders = random(&specification, cell.seed, "copy");
+        second = specification.apply(&orders, &second).map_err(CellError::new)?;
     }
     let layers = &search.layers;
     let found = search.matched(&specification, &one, &second, "second")?;
@@ -194,7 +208,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
     };
     let own = alignment(&found.orders, &second)?;
     context.observe("alignment", own);
-    if arm == "copy" || arm == "random-copy" {
+    if is_copy {
         let middle = one.combined(0.5, &[(0.5, &found.permuted)]).map_err(CellError::new)?;
         let outputs = |weights: &Checkpoint| layers.outputs(weights, test.inputs()).map_err(CellError::new);
         let (middle, ends) = (outputs(&middle)?, outputs(&one)?);
@@ -242,9 +256,11 @@ impl Search<'_> {
     ) -> Result<Matching, CellError> {
         let given = |orders| Matching::given(specification, one, other, orders);
         let found = match self.cell.arm.as_str() {
-            "weights" | "copy" => return self.by_weights(specification, one, other),
-            "activations" => self.method()?.activations(&self.layers, one, other, self.training.inputs()),
-            "straight-through" => self.method()?.straight_through(&self.layers, one, other, self.training),
+            "weights" | "copy" | "near-copy" => return self.by_weights(specification, one, other),
+            // The seed of a matching is the order in which it goes through the layers.
+            "weights-again" => self.method(!self.cell.seed)?.weights(specification, one, other),
+            "activations" => self.own()?.activations(&self.layers, one, other, self.training.inputs()),
+            "straight-through" => self.own()?.straight_through(&self.layers, one, other, self.training),
             "random" | "random-copy" => given(random(specification, self.cell.seed, purpose)),
             _ => given(specification.permutations().iter().map(|own| (0..own.units).collect()).collect()),
         };
@@ -257,13 +273,17 @@ impl Search<'_> {
         one: &Checkpoint,
         other: &Checkpoint,
     ) -> Result<Matching, CellError> {
-        self.method()?.weights(specification, one, other).map_err(CellError::new)
+        self.own()?.weights(specification, one, other).map_err(CellError::new)
     }
 
-    fn method(&self) -> Result<WeightMatching, CellError> {
+    fn own(&self) -> Result<WeightMatching, CellError> {
+        self.method(self.cell.seed)
+    }
+
+    fn method(&self, seed: u64) -> Result<WeightMatching, CellError> {
         let Configuration { estimator_epochs, estimator_batch, estimator_rate, .. } = *self.configuration;
         let parameters = Parameters {
-            seed: self.cell.seed,
+            seed,
             epochs: estimator_epochs,
             batch: estimator_batch,
             rate: estimator_rate,
