@@ -81,7 +81,7 @@ fn a_model_goes_on_with_new_tasks() {
     assert_eq!(lines.stdout.lines().count(), 151);
     // The model that was gone on from is as it was.
     sandbox.expect(
-        1,
+        2,
         &["run", "cuber", "predict", "--model", "model", "--task", "three", "--data", "three.csv"],
     );
 }
@@ -117,7 +117,7 @@ fn bad_input_is_refused_and_nothing_is_written() {
     let rest = ["--tasks", "one.csv", "--test", "two.csv", "three.csv", "--out", "out"];
     assert!(said(&fit(&rest)).contains("--test names 2 tables, but --tasks 1"));
     let rest = ["--tasks", "one.csv", "--target", "lable", "--out", "out"];
-    assert!(said(&fit(&rest)).contains("did you mean `label`?"), "{}", said(&fit(&rest)));
+    assert!(said(&fit(&rest)).contains("the nearest name is \"label\""), "{}", said(&fit(&rest)));
     let slow = ["--tasks", "one.csv", "--rate", "-1", "--out", "out"];
     assert!(said(&[&FIT[..], &slow].concat()).contains("rate is -1, but must be positive"));
     let wild = ["--tasks", "one.csv", "--rate", "1e200", "--out", "out"];

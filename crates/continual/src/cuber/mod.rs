@@ -54,9 +54,9 @@
 //!
 //! # Cost
 //!
-//! Weights are split at the directions, so a step costs the products of a plain step and two of the batch with the directions; no
-//! projection matrix is formed. For r directions of a layer with n inputs and m outputs, a model keeps n·r numbers, and for every task
-//! n·m for its gradient and r² for every scale.
+//! Weights are held in coordinates of the directions, so a step costs what a plain one does, and products of the batch's coordinates, which are
+//! computed once for all rows of a task in the first layer; no projection matrix is formed. For r directions of a layer with n inputs and
+//! m outputs, a model keeps n·r numbers, and for every task n·m for its gradient and r² for every scale. Training runs on one thread.
 //!
 //! # Example
 //!
