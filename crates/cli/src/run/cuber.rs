@@ -1,15 +1,14 @@
 //! `backstitch run cuber`: tables of one task after another in, one network for all of them out.
 
 mod report;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
 use backstitch_continual::cuber::{Cuber, Heads, Learner, Measures, Parameters, Strategy, Task, learn_all};
-use backstitch_data::table::{Table, TableOptions, read_table};
-use backstitch_numerics::{Matrix, Stream};
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 
+use self::tables::{Columns, Rows, picked, table};
 use super::output::{write, write_all};
 use crate::arguments::Common;
 use crate::failure::{EXIT_DONE, Failure};
@@ -157,19 +156,6 @@ enum HeadsName {
     Own,
 }
 
-/// What a model file says beside the network.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Columns {
-    target: String,
-    inputs: Vec<String>,
-    /// Subtracted from inputs, and what they are divided by.
-    means: Vec<f64>,
-    deviations: Vec<f64>,
-    /// Labels of the classes, for every task.
-    classes: Vec<Vec<f64>>,
-}
-
 pub(crate) fn execute(arguments: &CuberArguments, common: &Common) -> Result<i32, Failure> {
     match &arguments.what {
         What::Fit(arguments) => fit(arguments, common),
@@ -200,7 +186,7 @@ fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     let tables = arguments.tasks.iter().map(|file| table(file)).collect::<Result<Vec<_>, _>>()?;
     let mut columns = match &earlier {
         Some((_, columns)) => columns.clone(),
-        None => Columns::found(arguments, &tables[0])?,
+        None => Columns::found(&arguments.tasks[0], arguments.target.as_deref(), &tables[0])?,
     };
     let read = |files: &[PathBuf]| -> Result<Vec<Rows>, Failure> {
         files.iter().map(|file| Rows::read(file, &table(file)?, &columns)).collect()
@@ -372,119 +358,6 @@ fn classes(columns: &mut Columns, training: &[Rows], before: usize, shared: bool
     columns.classes.truncate(before);
     columns.classes.extend(each);
     Ok(())
-}
-
-/// Rows of a table, as it has them.
-struct Rows {
-    file: String,
-    name: String,
-    inputs: Matrix,
-    targets: Vec<f64>,
-}
-
-impl Rows {
-    fn read(file: &Path, table: &Table, columns: &Columns) -> Result<Self, Failure> {
-        let target = position(file, table, &columns.target)?;
-        Ok(Self {
-            file: file.display().to_string(),
-            name: file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
-            inputs: picked(file, table, &columns.inputs)?,
-            targets: table.values.column(target).collect(),
-        })
-    }
-
-    /// Labels that occur, ascending.
-    fn labels(&self) -> Vec<f64> {
-        let mut labels = self.targets.clone();
-        labels.sort_by(f64::total_cmp);
-        labels.dedup();
-        labels
-    }
-
-    /// Four fifths of the rows, and the others.
-    fn held_out(self, seed: u64) -> (Self, Self) {
-        let order =
-            Stream::new(seed, &format!("cuber held out {}", self.name)).permutation(self.targets.len());
-        let (held, kept) = order.split_at(order.len() / 5);
-        let part = |rows: &[usize]| Self {
-            file: self.file.clone(),
-            name: self.name.clone(),
-            inputs: Matrix::from_fn(rows.len(), self.inputs.columns(), |row, column| {
-                self.inputs[(rows[row], column)]
-            }),
-            targets: rows.iter().map(|&row| self.targets[row]).collect(),
-        };
-        (part(kept), part(held))
-    }
-
-    fn task(&self, columns: &Columns, place: usize) -> Result<Task, Failure> {
-        let classes = &columns.classes[place];
-        let class = |label: &f64| {
-            classes.iter().position(|class| class == label).ok_or_else(|| {
-                Failure::input(format!("{}: a row has the label {label}, which no training row of the task has", self.file))
-                    .hint("give test rows of the same classes; with --from, tables of the classes that the shared head has")
-            })
-        };
-        let labels = self.targets.iter().map(class).collect::<Result<_, _>>()?;
-        Task::new(&self.name, columns.scaled(&self.inputs), labels)
-            .map_err(|error| Failure::input(format!("{}: {error}", self.file)))
-    }
-}
-
-impl Columns {
-    /// Of the first table.
-    fn found(arguments: &FitArguments, table: &Table) -> Result<Self, Failure> {
-        let target = match &arguments.target {
-            Some(name) => position(&arguments.tasks[0], table, name)?,
-            None => table.columns.len().saturating_sub(1),
-        };
-        let inputs: Vec<String> = table
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| *place != target)
-            .map(|(_, name)| name.clone())
-            .collect();
-        if inputs.is_empty() {
-            let problem =
-                format!("{} has one column, but inputs and labels are needed", arguments.tasks[0].display());
-            return Err(Failure::input(problem).hint("give a table with named columns"));
-        }
-        let (means, deviations) = (vec![0.0; inputs.len()], vec![1.0; inputs.len()]);
-        Ok(Self { target: table.columns[target].clone(), inputs, means, deviations, classes: Vec::new() })
-    }
-
-    fn scale_by(&mut self, rows: &Matrix) {
-        let count = rows.rows() as f64;
-        for column in 0..rows.columns() {
-            let mean = rows.column(column).sum::<f64>() / count;
-            let variance = rows.column(column).map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-            self.means[column] = mean;
-            self.deviations[column] = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-        }
-    }
-
-    fn scaled(&self, rows: &Matrix) -> Matrix {
-        Matrix::from_fn(rows.rows(), rows.columns(), |row, column| {
-            (rows[(row, column)] - self.means[column]) / self.deviations[column]
-        })
-    }
-}
-
-fn table(file: &Path) -> Result<Table, Failure> {
-    read_table(file, &TableOptions::default())
-        .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))
-}
-
-fn position(file: &Path, table: &Table, name: &str) -> Result<usize, Failure> {
-    table
-        .column_position(name)
-        .map_err(|error| Failure::input(format!("{}: {error}", file.display())).maybe_hint(error.hint()))
-}
-
-fn picked(file: &Path, table: &Table, names: &[String]) -> Result<Matrix, Failure> {
-    let places = names.iter().map(|name| position(file, table, name)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Matrix::from_fn(table.values.rows(), places.len(), |row, column| table.values[(row, places[column])]))
 }
 
 fn load(folder: &Path) -> Result<(Learner, Columns), Failure> {
