@@ -45,6 +45,27 @@ impl Flows {
         }
         totals
     }
+
+    /// Some of the equations.
+    pub(crate) fn only(mut self, equations: &[usize]) -> Self {
+        self.amounts =
+            equations.iter().map(|&equation| std::mem::take(&mut self.amounts[equation])).collect();
+        self
+    }
+}
+
+/// Which of the linear adjustments can pay anything, by the terms of the set. The others are exactly 0.
+pub(crate) fn pays(portfolio: &Portfolio, set: &NettingSet) -> [bool; LINEAR] {
+    let market = &portfolio.market;
+    let loses = |firm: Option<usize>| firm.is_some_and(|firm| portfolio.firms[firm].recovery < 1.0);
+    let mut pays = [false; LINEAR];
+    // Without a threshold all that is owed is held.
+    pays[CVA] = loses(Some(set.counterparty)) && set.threshold_received > 0.0;
+    pays[DVA] = loses(portfolio.bank()) && set.threshold_posted > 0.0;
+    pays[COLVA] = set.threshold_received.is_finite() && market.collateral_received != market.rate
+        || set.threshold_posted.is_finite() && market.collateral_posted != market.rate;
+    pays[MVA] = set.margin.is_some() && market.borrowing != market.margin_posted;
+    pays
 }
 
 /// Layer 1: payoffs at maturity of the trades that `learned` picks.

@@ -100,6 +100,8 @@ mod numbers;
 mod parameters;
 pub mod portfolio;
 mod regression;
+mod sample;
+mod sensitivity;
 pub mod simulation;
 mod valuation;
 mod values;

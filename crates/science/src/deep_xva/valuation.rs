@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::clean::trade_value;
 use super::closed_form::default_probability;
-use super::flows::{Along, LINEAR, payoffs};
 use super::layers::{Layers, VALUED_TILTED};
-use super::parameters::{Method, Parameters};
-use super::portfolio::{FactorKind, NettingSet, Portfolio};
-use super::simulation::{Chunk, Draws, Grid, Tilt, simulate};
+use super::parameters::Parameters;
+use super::portfolio::Portfolio;
+use super::sample::{Sample, estimate, sample};
+use super::sensitivity::{Today, sensitivities};
+use super::simulation::{Draws, Grid, Tilt, simulate};
 use crate::Error;
 
 /// The method: `DeepXva::new(parameters)?.value(&portfolio)`.
@@ -29,6 +29,13 @@ pub struct Estimate {
     pub mean: f64,
     /// Its standard error, over paths; the error of the layers is not in it.
     pub standard_error: f64,
+}
+
+impl Estimate {
+    /// Whether its sign is told: it is at least two standard errors from 0, or exact.
+    pub fn is_clear(&self) -> bool {
+        self.mean.abs() >= 2.0 * self.standard_error
+    }
 }
 
 /// What is found.
@@ -106,28 +113,10 @@ pub struct Learned {
 pub struct Sensitivity {
     /// Name of the factor or the firm.
     pub driver: String,
-    /// Of the clean value.
-    pub clean: Option<f64>,
-    /// In the order of [`ADJUSTMENTS`].
-    pub adjustments: [Option<f64>; 5],
-}
-
-/// Numbers per path: the clean value, then the adjustments.
-const COLUMNS: usize = 1 + ADJUSTMENTS.len();
-/// Sums per date of a profile.
-const PROFILES: usize = 5;
-
-/// What a chunk of paths says of one set.
-struct Sample {
-    /// For every column, one number per independent path; empty where there is none.
-    columns: [Vec<f64>; COLUMNS],
-    /// The same before hedges are taken away.
-    raw: [Vec<f64>; COLUMNS],
-    /// Sums over paths, date by date.
-    profile: Vec<[f64; PROFILES]>,
-    /// Moves beyond the margin received, beyond that posted, and all.
-    moves: [f64; 3],
-    paths: usize,
+    /// Of the clean value. `None`, here and below, where the method has no value, or where the driver follows from the others.
+    pub clean: Option<Estimate>,
+    /// In the order of [`ADJUSTMENTS`]; without what is paid in the first step.
+    pub adjustments: [Option<Estimate>; 5],
 }
 
 impl DeepXva {
@@ -178,7 +167,12 @@ impl DeepXva {
                     profile: profile(&samples[index], grid.times.len()),
                     learned: learned(&layers[index], &samples[index]),
                     exceeded: exceeded(&samples[index]),
-                    sensitivities: sensitivities(portfolio, set, &grid, &layers[index], parameters),
+                    sensitivities: sensitivities(
+                        (portfolio, set, &grid),
+                        &layers[index],
+                        parameters,
+                        (&samples[index], tilted[index].as_deref()),
+                    ),
                 }
             })
             .collect();
@@ -217,11 +211,14 @@ impl DeepXva {
             monitoring: parameters.monitoring,
             tilt,
         };
+        let todays: Vec<Today> =
+            sets.iter().map(|&set| Today::new(portfolio, &portfolio.netting_sets[set], grid)).collect();
         let chunks = simulate(portfolio, grid, &draws, parameters.paths, |chunk| {
             sets.iter()
-                .map(|&set| {
+                .zip(&todays)
+                .map(|(&set, today)| {
                     let terms = &portfolio.netting_sets[set];
-                    sample(portfolio, terms, grid, &layers[set], chunk, &draws, parameters)
+                    sample(portfolio, terms, grid, &layers[set], (chunk, &draws, today), parameters)
                 })
                 .collect::<Vec<Sample>>()
         });
@@ -231,118 +228,6 @@ impl DeepXva {
         }
         by_set
     }
-}
-
-fn sample(
-    portfolio: &Portfolio,
-    set: &NettingSet,
-    grid: &Grid,
-    layers: &Layers,
-    chunk: &Chunk,
-    draws: &Draws<'_>,
-    parameters: &Parameters,
-) -> Sample {
-    let along = layers.along(portfolio, set, grid, chunk, draws);
-    let mut columns: [Vec<f64>; COLUMNS] = Default::default();
-    let mut raw: [Vec<f64>; COLUMNS] = Default::default();
-    let learned = |trade: &super::portfolio::Trade| !(parameters.formulas && trade.has_closed_form());
-    let flows = payoffs(portfolio, set, grid, chunk, learned);
-    raw[0] = flows.totals(0);
-    columns[0].clone_from(&raw[0]);
-    if let Some(layer) = layers.clean.layer() {
-        let hedges = layer.evaluate(portfolio, grid, chunk, &[], Some(&flows.ends)).hedges;
-        columns[0].iter_mut().zip(&hedges[0]).for_each(|(total, hedge)| *total -= hedge);
-    }
-    let exact = exact_value(portfolio, set, parameters.formulas);
-    columns[0].iter_mut().for_each(|value| *value += exact);
-    let mut place = 1;
-    for (flows, hedges) in layers.adjustments(portfolio, set, grid, chunk, &along) {
-        for equation in 0..flows.amounts.len() {
-            let mut totals = flows.totals(equation);
-            raw[place].clone_from(&totals);
-            // Weighted hedges would have a mean of 0 and a variance of their own: paths that do not default, rare under the other
-            // measure, weigh most.
-            if let Some(hedge) = hedges.get(equation).filter(|_| draws.tilt.is_none()) {
-                totals.iter_mut().zip(hedge).for_each(|(total, hedge)| *total -= hedge);
-            }
-            for (path, total) in totals.iter_mut().enumerate() {
-                *total *= chunk.weight(flows.ends[path], path);
-            }
-            columns[place] = totals;
-            place += 1;
-        }
-    }
-    if parameters.method == Method::Nested {
-        // Inner simulations know no margin.
-        columns[LINEAR] = Vec::new();
-    } else if place == LINEAR + 1 {
-        // Borrowing and lending at the risk-free rate cost nothing.
-        columns[place] = vec![0.0; chunk.paths];
-    }
-    if parameters.antithetic {
-        columns.iter_mut().chain(&mut raw).for_each(|column| {
-            let half = column.len() / 2;
-            let (first, second) = column.split_at(half);
-            *column = first.iter().zip(second).map(|(a, b)| 0.5 * (a + b)).collect();
-        });
-    }
-    let mut profile = vec![[0.0; PROFILES]; grid.times.len()];
-    for (date, sums) in profile.iter_mut().enumerate() {
-        for path in 0..chunk.paths {
-            let at = date * chunk.paths + path;
-            let value = along.value[at];
-            let received = along.received.get(at).copied().unwrap_or(0.0);
-            sums[0] += value.max(0.0);
-            sums[1] += (-value).max(0.0);
-            sums[2] += (value - set.collateral(value) - received).max(0.0);
-            sums[3] += received;
-            sums[4] += along.posted.get(at).copied().unwrap_or(0.0);
-        }
-    }
-    let moves = moves(portfolio, set, grid, layers, chunk, draws, &along);
-    Sample { columns, raw, profile, moves, paths: chunk.paths }
-}
-
-/// Moves of the clean value over the margin period: beyond the margin received, beyond that posted, and all.
-fn moves(
-    portfolio: &Portfolio,
-    set: &NettingSet,
-    grid: &Grid,
-    layers: &Layers,
-    chunk: &Chunk,
-    draws: &Draws<'_>,
-    along: &Along,
-) -> [f64; 3] {
-    let Some(terms) = set.margin.filter(|_| layers.margin.is_some()) else { return [0.0; 3] };
-    let (later, ahead) = chunk.ahead(portfolio, grid, draws, terms.period);
-    let then = layers.clean.along(portfolio, set, &later, &ahead, draws, Some(grid));
-    let mut found = [0.0; 3];
-    for at in 0..grid.steps() * chunk.paths {
-        let rise = then[at] - along.value[at];
-        found[0] += f64::from(u8::from(rise > along.received[at]));
-        found[1] += f64::from(u8::from(-rise > along.posted[at]));
-        found[2] += 1.0;
-    }
-    found
-}
-
-/// Clean value today of the trades whose formula is used.
-fn exact_value(portfolio: &Portfolio, set: &NettingSet, formulas: bool) -> f64 {
-    let start = |factor: usize| portfolio.factors[factor].start;
-    let exact = set.trades.iter().filter(|trade| formulas && trade.has_closed_form());
-    exact.map(|trade| trade_value(portfolio, trade, start, trade.maturity)).sum()
-}
-
-/// Mean and standard error of numbers that come in pieces.
-fn estimate(numbers: impl Iterator<Item = f64> + Clone) -> Option<Estimate> {
-    let count = numbers.clone().count();
-    if count == 0 {
-        return None;
-    }
-    let mean = numbers.clone().sum::<f64>() / count as f64;
-    let squares: f64 = numbers.map(|number| (number - mean).powi(2)).sum();
-    let variance = squares / (count.max(2) - 1) as f64;
-    Some(Estimate { mean, standard_error: (variance / count as f64).sqrt() })
 }
 
 /// Sums over sets, path by path, so that standard errors know what sets share.
@@ -356,6 +241,10 @@ fn values(
 ) -> Values {
     let summed = |column: usize, tilt: bool| -> Vec<f64> {
         let mut sum: Vec<f64> = Vec::new();
+        // What one set has no value of, all together have none of.
+        if sets.iter().any(|&set| samples[set].iter().any(|sample| sample.columns[column].is_empty())) {
+            return sum;
+        }
         for &set in sets {
             let own = if tilt { tilted[set].as_ref() } else { Some(&samples[set]) };
             let numbers = own.into_iter().flatten().flat_map(|sample| sample.columns[column].iter());
@@ -415,92 +304,17 @@ fn exceeded(samples: &[Sample]) -> Option<[f64; 2]> {
 
 fn learned(layers: &Layers, samples: &[Sample]) -> [Option<Learned>; 5] {
     let mut found = [None; 5];
-    let functions = [(&layers.linear, 0), (&layers.funding, LINEAR)];
-    for (function, first) in functions {
-        let Some(layer) = function.layer() else { continue };
-        for (equation, &value) in layer.learned.iter().enumerate() {
-            let column = 1 + first + equation;
-            let variance = |numbers: &dyn Fn(&Sample) -> &Vec<f64>| {
-                let all: Vec<f64> =
-                    samples.iter().flat_map(|sample| numbers(sample).iter().copied()).collect();
-                estimate(all.iter().copied()).map_or(0.0, |e| e.standard_error.powi(2) * all.len() as f64)
-            };
-            let before = variance(&|sample| &sample.raw[column]);
-            let after = variance(&|sample| &sample.columns[column]);
-            let explained = if before > 0.0 { 1.0 - after / before } else { 1.0 };
-            found[first + equation] = Some(Learned { value, mismatch: after.sqrt(), explained });
-        }
+    for (adjustment, found) in found.iter_mut().enumerate() {
+        let Some((layer, equation)) = layers.network(adjustment) else { continue };
+        let column = 1 + adjustment;
+        let paths = samples.iter().map(|sample| sample.paths).sum::<usize>() as f64;
+        let variance = |first: usize| {
+            let sum = |place: usize| samples.iter().map(|sample| sample.spread[column][place]).sum::<f64>();
+            (sum(first + 1) / paths - (sum(first) / paths).powi(2)).max(0.0)
+        };
+        let (before, after) = (variance(0), variance(2));
+        let explained = if before > 0.0 { 1.0 - after / before } else { 1.0 };
+        *found = Some(Learned { value: layer.learned[equation], mismatch: after.sqrt(), explained });
     }
     found
-}
-
-/// From ζ today: ζ = volatility × today's value × derivative (for `ou` without the value).
-fn sensitivities(
-    portfolio: &Portfolio,
-    set: &NettingSet,
-    grid: &Grid,
-    layers: &Layers,
-    parameters: &Parameters,
-) -> Vec<Sensitivity> {
-    let factors = portfolio.factors.len();
-    let scale = |driver: usize| match portfolio.factors.get(driver) {
-        Some(factor) if factor.kind == FactorKind::Ou => factor.volatility,
-        Some(factor) => factor.volatility * factor.start,
-        None => portfolio.firms[driver - factors].volatility * portfolio.firms[driver - factors].assets,
-    };
-    let mut chunk = Chunk::default();
-    let draws = Draws {
-        seed: parameters.seed,
-        purpose: "today",
-        antithetic: false,
-        monitoring: parameters.monitoring,
-        tilt: None,
-    };
-    chunk.draw(portfolio, grid, &draws, 0, 2);
-    let values = layers.clean.along(portfolio, set, grid, &chunk, &draws, None);
-    let mut drivers = set.factors();
-    drivers.push(factors + set.counterparty);
-    drivers.extend(portfolio.bank().map(|bank| factors + bank));
-    drivers
-        .into_iter()
-        .map(|driver| {
-            let driver_name = match portfolio.factors.get(driver) {
-                Some(factor) => factor.name.clone(),
-                None => portfolio.firms[driver - factors].name.clone(),
-            };
-            let of = |layer: &super::layer::Layer, equation: usize| {
-                let place = layer.drivers().iter().position(|&own| own == driver)?;
-                Some(layer.today(grid, &chunk, &values, equation)[place] / scale(driver))
-            };
-            let mut adjustments = [None; 5];
-            for (function, first, count) in [(&layers.linear, 0, LINEAR), (&layers.funding, LINEAR, 1)] {
-                if let Some(layer) = function.layer() {
-                    for equation in 0..count {
-                        adjustments[first + equation] = of(layer, equation);
-                    }
-                }
-            }
-            let clean = match portfolio.factors.get(driver) {
-                None => Some(0.0),
-                Some(factor) => {
-                    let bump = 1e-4
-                        * factor.volatility
-                        * if factor.kind == FactorKind::Gbm { factor.start } else { 1.0 };
-                    let bumped = |by: f64| {
-                        let mut other = portfolio.clone();
-                        other.factors[driver].start += by;
-                        exact_value(&other, set, parameters.formulas)
-                    };
-                    let exact = (bumped(bump) - bumped(-bump)) / (2.0 * bump);
-                    let learned =
-                        set.trades.iter().any(|trade| !(parameters.formulas && trade.has_closed_form()));
-                    match layers.clean.layer() {
-                        Some(layer) => Some(exact + of(layer, 0).unwrap_or(0.0)),
-                        None => (!learned).then_some(exact),
-                    }
-                }
-            };
-            Sensitivity { driver: driver_name, clean, adjustments }
-        })
-        .collect()
 }

@@ -293,12 +293,22 @@ fn the_total_of_a_counterparty_is_that_of_its_sets() {
 }
 
 #[test]
-fn hedges_have_the_signs_of_their_risks() {
-    let training = Training { iterations: 100, batch: 128, ..Training::default() };
-    let set = only_set(Parameters { training, paths: 1_024, ..quick(Method::Deep) }, &one_trade(&CALL));
-    // More in the money is more to lose; more assets make the default less likely.
-    let [stock, firm] = &set.sensitivities[..] else { panic!("{:?}", set.sensitivities) };
-    assert!(stock.adjustments[0].unwrap() > 0.0 && firm.adjustments[0].unwrap() < 0.0);
-    // The delta of the call: N(d₁) with d₁ = 0.205.
-    assert!((stock.clean.unwrap() - 0.581_2).abs() < 1e-3, "{stock:?}");
+fn what_cannot_pay_is_exactly_zero() {
+    let training = Training { iterations: 5, batch: 64, ..Training::default() };
+    let parameters = Parameters { training, paths: 1_024, ..quick(Method::Deep) };
+    // No bank that defaults, no collateral, no margin, one rate: only CVA is left.
+    let set = only_set(parameters.clone(), &one_trade(&CALL));
+    assert!(cva(&set).mean > 0.0);
+    for place in 1..5 {
+        assert_eq!(set.values.adjustments[place], Some(Estimate::default()));
+        assert_eq!(set.learned[place], None);
+        assert!(set.sensitivities.iter().all(|of| of.adjustments[place] == Some(Estimate::default())));
+    }
+    assert_eq!(set.values.total, cva(&set));
+    // With margin, two rates and full collateral CVA is nothing and MVA is something.
+    let market = "borrowing = 0.04";
+    let terms = "threshold_received = 0\nthreshold_posted = 0\nmargin_days = 10";
+    let set = only_set(parameters, &one_trade(&Case { market, set: terms, ..CALL }));
+    assert_eq!(cva(&set), Estimate::default());
+    assert!(set.values.adjustments[3].unwrap().mean > 0.0 && set.learned[3].is_some());
 }

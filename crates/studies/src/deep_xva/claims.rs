@@ -1,5 +1,7 @@
 //! Arms, metrics and claims of the study of `deep-xva`.
 
+use std::f64::consts::{LN_2, LN_10};
+
 use backstitch_claim::{Arm, Claim, Effect, Metric, Precondition, Role, Scope, Statistic};
 
 pub(super) const FUNDING: &str = "forward-funding";
@@ -10,8 +12,9 @@ pub(super) const MARGIN: &str = "stock-margin";
 pub(super) const PORTFOLIO: &str = "ten-assets";
 
 /// ln h for each of [`DATES`], up to a constant: minus the logarithm of the number of steps.
-const LOG_STEP: &[f64] = &[-2.302_585_093, -2.995_732_274, -3.688_879_454, -4.382_026_635, -5.075_173_815];
-const LN_3: f64 = 1.098_612_289;
+const LOG_STEP: &[f64] =
+    &[-LN_10, -(LN_10 + LN_2), -(LN_10 + 2.0 * LN_2), -(LN_10 + 3.0 * LN_2), -(LN_10 + 4.0 * LN_2)];
+const LN_3: f64 = 1.098_612_288_668_109_8;
 
 const fn arm(name: &'static str, role: Role, description: &'static str) -> Arm {
     Arm { name, role, description }
