@@ -228,9 +228,28 @@ impl Mlp {
     /// # Panics
     /// If rows of `inputs` have another length than [`Mlp::inputs`].
     pub fn forward(&self, inputs: &Matrix) -> Matrix {
+        assert_eq!(inputs.columns(), self.inputs(), "columns of the inputs");
         let mut outputs = Matrix::zeros(inputs.rows(), self.outputs());
-        let mut tape = Tape::default();
-        self.forward_with(inputs, &mut outputs, &mut tape);
+        let last = self.layers.len() - 1;
+        let widest = self.layers[..last].iter().map(Layer::outputs).max().unwrap_or(0);
+        let given = inputs.values().par_chunks(PIECE * self.inputs());
+        let wanted = outputs.values_mut().par_chunks_mut(PIECE * self.outputs());
+        // Nothing is kept: two layers at a time.
+        let buffers = || [vec![0.0; PIECE * widest], vec![0.0; PIECE * widest]];
+        given.zip(wanted).for_each_init(buffers, |[before, after], (given, wanted)| {
+            let rows = given.len() / self.inputs();
+            for (index, layer) in self.layers.iter().enumerate() {
+                let from = if index == 0 { given } else { &before[..rows * layer.inputs()] };
+                if index == last {
+                    layer.forward(from, wanted);
+                } else {
+                    let to = &mut after[..rows * layer.outputs()];
+                    layer.forward(from, to);
+                    self.activation.apply(to);
+                    std::mem::swap(before, after);
+                }
+            }
+        });
         outputs
     }
 
@@ -419,13 +438,13 @@ fn matrix_mut(values: &mut Matrix) -> MatMut<'_, f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const ACTIVATIONS: [Activation; 3] = [Activation::Relu, Activation::Tanh, Activation::SoftPlus];
 
     /// A network with biases, inputs, and factors by which outputs are weighed in a sum.
-    fn example(activation: Activation, rows: usize) -> (Mlp, Matrix, Matrix) {
+    pub(crate) fn example(activation: Activation, rows: usize) -> (Mlp, Matrix, Matrix) {
         let mut stream = Stream::new(1, "mlp test");
         let mut network = Mlp::new(&[3, 7, 5, 2], activation, &mut stream).unwrap();
         for layer in &mut network.layers {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use backstitch_science::deep_xva::drawing::draw;
 use backstitch_science::deep_xva::simulation::Monitoring;
 use backstitch_science::deep_xva::{
-    ADJUSTMENTS, DeepXva, EXAMPLE, Estimate, Learned, Method, Parameters, Portfolio, Training, Valuation,
-    Values,
+    ADJUSTMENTS, DeepXva, EXAMPLE, Estimate, Learned, Method, Parameters, Portfolio, SetValuation, Training,
+    Valuation, Values,
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -192,10 +192,10 @@ fn words(valuation: &Valuation) -> String {
             }
             text.push('\n');
         }
-        if set.learned.iter().any(Option::is_some) {
+        if learned(set).any(|learned| learned.is_some()) {
             let mut row = |name: &str, of: fn(&Learned) -> f64| {
-                let _ = write!(text, "{name:<24}  {:>20}", "");
-                for learned in set.learned {
+                let _ = write!(text, "{name:<24}");
+                for learned in learned(set) {
                     let number = learned.map_or("-".into(), |learned| format!("{:.5}", of(&learned)));
                     let _ = write!(text, "  {number:>20}");
                 }
@@ -220,10 +220,15 @@ fn words(valuation: &Valuation) -> String {
             "\n?: nearer to 0 than two standard errors; more paths or more training tell its sign.\n",
         );
     }
-    if valuation.sets.iter().any(|set| set.learned.iter().any(Option::is_some)) {
+    if valuation.sets.iter().flat_map(learned).any(|learned| learned.is_some()) {
         text.push_str(MISMATCH);
     }
     text
+}
+
+/// Of the clean value, then of the adjustments.
+fn learned(set: &SetValuation) -> impl Iterator<Item = Option<Learned>> + '_ {
+    std::iter::once(set.learned_clean).chain(set.learned)
 }
 
 /// What the a posteriori error is about.
@@ -333,9 +338,9 @@ fn summary(arguments: &DeepXvaArguments, valuation: &Valuation) -> Value {
                 entry
             })
             .collect();
-        entry["learned"] = ADJUSTMENTS
-            .into_iter()
-            .zip(set.learned)
+        entry["learned"] = std::iter::once("clean")
+            .chain(ADJUSTMENTS)
+            .zip(learned(set))
             .filter_map(|(name, learned)| {
                 let learned = learned?;
                 let (value, mismatch, explained) = (learned.value, learned.mismatch, learned.explained);

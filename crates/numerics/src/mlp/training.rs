@@ -151,6 +151,7 @@ impl Buffers {
 #[cfg(test)]
 mod tests {
     use super::super::Activation;
+    use super::super::tests::example;
     use super::*;
 
     #[test]

@@ -175,6 +175,22 @@ mod tests {
     }
 
     #[test]
+    fn wrong_way_risk_is_that_of_quantlib() {
+        // From AnalyticTwoAssetBarrierEngine of QuantLib 1.44, whose bivariate normal distribution is the coarser one.
+        let found = |correlation, barrier, strike| {
+            call_cva((100.0, strike, 0.02, 0.25, 1.0), (1.0, barrier, 0.3), 0.4, correlation)
+        };
+        for (correlation, barrier, strike, expected) in [
+            (-0.5, 0.7, 100.0, 3.156_672),
+            (0.5, 0.7, 100.0, 0.599_870),
+            (-0.8, 0.4, 110.0, 0.123_100),
+            (0.3, 0.85, 90.0, 4.986_289),
+        ] {
+            assert!((found(correlation, barrier, strike) - expected).abs() < 1e-4);
+        }
+    }
+
+    #[test]
     fn an_independent_counterparty_fails_on_the_whole_value() {
         let (start, strike, rate, volatility, time) = CALL;
         let value = call(start, strike, rate, volatility, time);

@@ -196,6 +196,7 @@ impl NettingSet {
     }
 
     /// The collateral that the bank holds (negative: has posted) at a value of the set.
+    #[inline(always)]
     pub fn collateral(&self, value: f64) -> f64 {
         (value - self.threshold_received).max(0.0) - (-value - self.threshold_posted).max(0.0)
     }

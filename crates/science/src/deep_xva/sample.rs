@@ -3,6 +3,7 @@
 use super::clean::trade_value;
 use super::flows::{Along, MVA, payoffs};
 use super::layers::Layers;
+use super::numbers::{sum_of, vectorized};
 use super::parameters::{Method, Parameters};
 use super::portfolio::{NettingSet, Portfolio, Trade};
 use super::sensitivity::{Moments, Today};
@@ -43,15 +44,20 @@ pub(crate) fn sample(
     let mut columns: [Vec<f64>; COLUMNS] = Default::default();
     let mut spread = [[0.0; 4]; COLUMNS];
     let sums = |numbers: &[f64]| (numbers.iter().sum::<f64>(), numbers.iter().map(|x| x * x).sum::<f64>());
-    let learned = |trade: &Trade| !(parameters.formulas && trade.has_closed_form());
-    let flows = payoffs(portfolio, set, grid, chunk, learned);
-    columns[0] = flows.totals(0);
-    if let Some(layer) = layers.clean.layer() {
-        let hedges = layer.evaluate(portfolio, grid, chunk, &[], Some(&flows.ends)).hedges;
-        columns[0].iter_mut().zip(&hedges[0]).for_each(|(total, hedge)| *total -= hedge);
-    }
     let exact = exact_value(portfolio, set, parameters.formulas);
-    columns[0].iter_mut().for_each(|value| *value += exact);
+    let learned = |trade: &Trade| !(parameters.formulas && trade.has_closed_form());
+    columns[0] = vec![exact; chunk.paths];
+    if set.trades.iter().any(learned) {
+        let flows = payoffs(portfolio, set, grid, chunk, learned);
+        let mut totals = flows.totals(0);
+        (spread[0][0], spread[0][1]) = sums(&totals);
+        if let Some(layer) = layers.clean.layer() {
+            let hedges = layer.evaluate(portfolio, grid, chunk, &[], Some(&flows.ends)).hedges;
+            totals.iter_mut().zip(&hedges[0]).for_each(|(total, hedge)| *total -= hedge);
+        }
+        (spread[0][2], spread[0][3]) = sums(&totals);
+        columns[0].iter_mut().zip(totals).for_each(|(value, total)| *value += total);
+    }
     let mut place = 1;
     for (flows, hedges) in layers.adjustments(portfolio, set, grid, chunk, &along) {
         for equation in 0..flows.amounts.len() {
@@ -86,21 +92,40 @@ pub(crate) fn sample(
             *column = first.iter().zip(second).map(|(a, b)| 0.5 * (a + b)).collect();
         });
     }
-    let mut profile = vec![[0.0; PROFILES]; grid.times.len()];
-    for (date, sums) in profile.iter_mut().enumerate() {
-        for path in 0..chunk.paths {
-            let at = date * chunk.paths + path;
-            let value = along.value[at];
-            let received = along.received.get(at).copied().unwrap_or(0.0);
-            sums[0] += value.max(0.0);
-            sums[1] += (-value).max(0.0);
-            sums[2] += (value - set.collateral(value) - received).max(0.0);
-            sums[3] += received;
-            sums[4] += along.posted.get(at).copied().unwrap_or(0.0);
-        }
-    }
+    let profile = profile(set, &along, chunk.paths);
     let moves = moves(portfolio, set, grid, layers, chunk, draws, &along);
     Sample { columns, spread, moments, profile, moves, paths: chunk.paths }
+}
+
+/// Sums over paths, date by date.
+fn profile(set: &NettingSet, along: &Along, paths: usize) -> Vec<[f64; PROFILES]> {
+    let nothing = vec![0.0; paths];
+    let row = |values: &'_ [f64], date: usize| -> std::ops::Range<usize> {
+        if values.is_empty() { 0..0 } else { date * paths..(date + 1) * paths }
+    };
+    let of = |date: usize| {
+        let value = &along.value[row(&along.value, date)];
+        let received = match &along.received[row(&along.received, date)] {
+            [] => &nothing[..],
+            received => received,
+        };
+        let posted = &along.posted[row(&along.posted, date)];
+        vectorized(
+            #[inline(always)]
+            || {
+                [
+                    sum_of(value, value, |value, _| value.max(0.0)),
+                    sum_of(value, value, |value, _| (-value).max(0.0)),
+                    sum_of(value, received, |value, margin| {
+                        (value - set.collateral(value) - margin).max(0.0)
+                    }),
+                    sum_of(received, received, |margin, _| margin),
+                    sum_of(posted, posted, |margin, _| margin),
+                ]
+            },
+        )
+    };
+    (0..along.value.len() / paths).map(of).collect()
 }
 
 /// Moves of the clean value over the margin period: beyond the margin received, beyond that posted, and all.
@@ -133,14 +158,20 @@ pub(crate) fn exact_value(portfolio: &Portfolio, set: &NettingSet, formulas: boo
     exact.map(|trade| trade_value(portfolio, trade, start, trade.maturity)).sum()
 }
 
-/// Mean and standard error of numbers that come in pieces.
-pub(crate) fn estimate(numbers: impl Iterator<Item = f64> + Clone) -> Option<Estimate> {
-    let count = numbers.clone().count();
+/// Mean and standard error; `None` of no numbers.
+pub(crate) fn estimate(numbers: &[f64]) -> Option<Estimate> {
+    let count = numbers.len();
     if count == 0 {
         return None;
     }
-    let mean = numbers.clone().sum::<f64>() / count as f64;
-    let squares: f64 = numbers.map(|number| (number - mean).powi(2)).sum();
+    let (sum, squares) = vectorized(
+        #[inline(always)]
+        || {
+            let sum = sum_of(numbers, numbers, |number, _| number);
+            let mean = sum / count as f64;
+            (sum, sum_of(numbers, numbers, |number, _| (number - mean) * (number - mean)))
+        },
+    );
     let variance = squares / (count.max(2) - 1) as f64;
-    Some(Estimate { mean, standard_error: (variance / count as f64).sqrt() })
+    Some(Estimate { mean: sum / count as f64, standard_error: (variance / count as f64).sqrt() })
 }

@@ -11,7 +11,7 @@ use super::flows::LINEAR;
 use super::layers::{Layers, VALUED_TILTED};
 use super::parameters::Parameters;
 use super::portfolio::{FactorKind, NettingSet, Portfolio};
-use super::sample::{Sample, estimate, exact_value};
+use super::sample::{Sample, exact_value};
 use super::simulation::{Chunk, Draws, Grid, transition};
 use super::valuation::{Estimate, Sensitivity};
 
@@ -124,8 +124,9 @@ pub(crate) fn sensitivities(
         let scale = unit(portfolio, grid, driver);
         // The derivative of a column, from its moments and the ζ that its network has.
         let of = |column: usize, samples: &[Sample], network: Option<(&super::layer::Layer, usize)>| {
-            let all = samples.iter().flat_map(|sample| &sample.columns[column]).copied();
-            let centre = estimate(all)?.mean;
+            let all = samples.iter().flat_map(|sample| sample.columns[column].iter().copied());
+            let (sum, count) = all.fold((0.0, 0.0), |(sum, count), number| (sum + number, count + 1.0));
+            let centre = if count > 0.0 { sum / count } else { return None };
             let mut sums = Moments::default();
             for sample in samples {
                 sums.add(sample.moments[column].get(place)?);

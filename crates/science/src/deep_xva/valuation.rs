@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::closed_form::default_probability;
+use super::layer::Layer;
 use super::layers::{Layers, VALUED_TILTED};
 use super::parameters::Parameters;
 use super::portfolio::Portfolio;
@@ -73,7 +74,9 @@ pub struct SetValuation {
     pub counterparty: usize,
     /// For every date, means over all paths whether or not anybody has defaulted, not discounted.
     pub profile: Profile,
-    /// How the layers have learned; in the order of [`ADJUSTMENTS`].
+    /// How the clean value was learned; `None` where formulas give all of it.
+    pub learned_clean: Option<Learned>,
+    /// How the layers above have learned; in the order of [`ADJUSTMENTS`].
     pub learned: [Option<Learned>; 5],
     /// Shares of the moves over the margin period, on paths of the valuation, that go beyond the margin received and the margin posted;
     /// one less the level is aimed at. `None` without margin.
@@ -102,7 +105,9 @@ pub struct Profile {
 pub struct Learned {
     /// Y₀ at the end of the training.
     pub value: f64,
-    /// A posteriori: root of the mean squared mismatch at the end, on paths of the valuation under the risk-neutral measure.
+    /// A posteriori: root of the mean squared mismatch at the end of a path, P − Y₀ − Σ D ζ·ΔB, on paths of the valuation under the
+    /// risk-neutral measure. It bounds √(Σ E D² |ζ − its exact value on the grid|² h), and the root mean square error of Y rolled forward
+    /// from Y₀ with ζ, discounted, at every date.
     pub mismatch: f64,
     /// The share of the variance that the hedge takes away: 1 − Var(P − M)/Var P.
     pub explained: f64,
@@ -165,7 +170,14 @@ impl DeepXva {
                     values,
                     counterparty: set.counterparty,
                     profile: profile(&samples[index], grid.times.len()),
-                    learned: learned(&layers[index], &samples[index]),
+                    learned_clean: layers[index]
+                        .clean
+                        .layer()
+                        .map(|layer| learned((layer, 0), 0, &samples[index])),
+                    learned: std::array::from_fn(|adjustment| {
+                        let network = layers[index].network(adjustment)?;
+                        Some(learned(network, 1 + adjustment, &samples[index]))
+                    }),
                     exceeded: exceeded(&samples[index]),
                     sensitivities: sensitivities(
                         (portfolio, set, &grid),
@@ -247,10 +259,11 @@ fn values(
         }
         for &set in sets {
             let own = if tilt { tilted[set].as_ref() } else { Some(&samples[set]) };
-            let numbers = own.into_iter().flatten().flat_map(|sample| sample.columns[column].iter());
+            let numbers = own.into_iter().flatten().map(|sample| &sample.columns[column][..]);
             if sum.is_empty() {
-                sum = numbers.copied().collect();
+                numbers.for_each(|numbers| sum.extend_from_slice(numbers));
             } else {
+                let numbers = numbers.flatten();
                 sum.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
             }
         }
@@ -263,7 +276,7 @@ fn values(
     for (place, adjustment) in adjustments.iter_mut().enumerate() {
         let tilt = has_tilt && place == VALUED_TILTED;
         let numbers = summed(1 + place, tilt);
-        *adjustment = estimate(numbers.iter().copied());
+        *adjustment = estimate(&numbers);
         if tilt {
             apart = adjustment.unwrap_or_default();
         } else if rest.is_empty() {
@@ -272,13 +285,13 @@ fn values(
             rest.iter_mut().zip(&numbers).for_each(|(sum, number)| *sum += SIGNS[place] * number);
         }
     }
-    let rest = estimate(rest.iter().copied()).unwrap_or_default();
+    let rest = estimate(&rest).unwrap_or_default();
     let firm = &portfolio.firms[counterparty];
     let (rate, horizon) = (portfolio.market.rate, portfolio.horizon());
     Values {
         name,
         default_probability: default_probability(firm.assets, firm.barrier, rate, firm.volatility, horizon),
-        clean: estimate(summed(0, false).into_iter()).unwrap_or_default(),
+        clean: estimate(&summed(0, false)).unwrap_or_default(),
         adjustments,
         total: Estimate {
             mean: rest.mean + apart.mean,
@@ -302,19 +315,14 @@ fn exceeded(samples: &[Sample]) -> Option<[f64; 2]> {
     (sum(2) > 0.0).then(|| [sum(0) / sum(2), sum(1) / sum(2)])
 }
 
-fn learned(layers: &Layers, samples: &[Sample]) -> [Option<Learned>; 5] {
-    let mut found = [None; 5];
-    for (adjustment, found) in found.iter_mut().enumerate() {
-        let Some((layer, equation)) = layers.network(adjustment) else { continue };
-        let column = 1 + adjustment;
-        let paths = samples.iter().map(|sample| sample.paths).sum::<usize>() as f64;
-        let variance = |first: usize| {
-            let sum = |place: usize| samples.iter().map(|sample| sample.spread[column][place]).sum::<f64>();
-            (sum(first + 1) / paths - (sum(first) / paths).powi(2)).max(0.0)
-        };
-        let (before, after) = (variance(0), variance(2));
-        let explained = if before > 0.0 { 1.0 - after / before } else { 1.0 };
-        *found = Some(Learned { value: layer.learned[equation], mismatch: after.sqrt(), explained });
-    }
-    found
+/// How a column follows its hedge.
+fn learned((layer, equation): (&Layer, usize), column: usize, samples: &[Sample]) -> Learned {
+    let paths = samples.iter().map(|sample| sample.paths).sum::<usize>() as f64;
+    let variance = |first: usize| {
+        let sum = |place: usize| samples.iter().map(|sample| sample.spread[column][place]).sum::<f64>();
+        (sum(first + 1) / paths - (sum(first) / paths).powi(2)).max(0.0)
+    };
+    let (before, after) = (variance(0), variance(2));
+    let explained = if before > 0.0 { 1.0 - after / before } else { 1.0 };
+    Learned { value: layer.learned[equation], mismatch: after.sqrt(), explained }
 }

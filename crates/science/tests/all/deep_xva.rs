@@ -212,6 +212,21 @@ fn margin_on_a_stock_is_its_quantile() {
 }
 
 #[test]
+fn margin_reaches_to_the_end_of_a_trade() {
+    // All dates are within the margin period of the end: the moves are those to the maturity, ever smaller.
+    let terms = "margin_level = 0.99\nmargin_days = 252";
+    let case = Case { set: terms, barrier: 1e-9, kind: "forward", ..CALL };
+    let parameters = Parameters { steps: 4, ..quick(Method::LeastSquares) };
+    let set = only_set(parameters, &one_trade(&case));
+    let unit = margin_of_long_asset(0.02, 0.25, 1.0, 0.99);
+    // The forward moves from S − K e^(−r) to S − K; least squares take the moves as normal.
+    let expected = 100.0 * unit + 100.0 * (1.0 - f64::exp(-0.02));
+    assert!((set.profile.posted[0] / expected - 1.0).abs() < 0.25, "{} {expected}", set.profile.posted[0]);
+    assert!(set.profile.posted.windows(2).all(|pair| pair[0] > pair[1]), "{:?}", set.profile.posted);
+    assert_eq!(set.profile.posted[4], 0.0);
+}
+
+#[test]
 fn exposures_of_a_forward_are_options_on_it() {
     let portfolio = one_trade(&Case { kind: "forward", ..CALL });
     let set = only_set(Parameters { paths: 40_960, ..quick(Method::LeastSquares) }, &portfolio);

@@ -100,7 +100,9 @@ fn unknown_names_come_with_the_nearest() {
     assert!(refused("name = \"index\"", "name = \" \"").contains("a name is empty"));
     assert!(refused("name = \"volt\"", "name = \"bank\"").contains("the name `bank` is that of the bank"));
     assert!(refused("[bank] ", "[bank]\nname = \"us\" ").contains("leave out the name in [bank]"));
-    assert!(refused("netting_set = \"volt-energy\"", "netting_set = \"volt-energi\"").contains("did you mean"));
+    assert!(
+        refused("netting_set = \"volt-energy\"", "netting_set = \"volt-energi\"").contains("did you mean")
+    );
     assert!(refused("kind = \"forward\"", "kind = \"future\"").contains("unknown variant `future`"));
 }
 
