@@ -1,8 +1,11 @@
-"""Exposures and CVA of a forward and a call by numpy in whole arrays, beside the program.
+"""Exposures and CVA of a forward and a call by numpy in whole arrays, and a barrier option by QuantLib, beside the program.
 
-A request is {"peer": "numpy", "paths": 20480, "steps": 50, "repeat": 5}: paths of a stock and of the assets of a firm, correlated; the
+A request of the first kind is {"peer": "numpy", "paths": 20480, "steps": 50, "repeat": 5}: paths of a stock and of the assets of a firm, correlated; the
 clean value at every date by the formulas; the means of its positive and negative part; defaults between dates by Brownian bridges; CVA
-with its standard error. Its time is the median, after one round that warms up.
+with its standard error. One of the second kind is {"peer": "quantlib", "work": "barrier", "paths": 20480, "steps": 50, "repeat": 3}: a
+call that dies at a barrier on the stock itself, by QuantLib's Monte Carlo engine with Brownian bridges; what the call is worth more
+without the barrier, times one less the recovery, is the CVA of a counterparty that fails there. Times are medians, after one round
+that warms up.
 """
 
 import math
@@ -17,11 +20,18 @@ def load():
     return numpy, ndtr
 
 
-VERSIONS, LOADED = contestant.load({"numpy": ("numpy", load)})
+def load_quantlib():
+    import QuantLib
+
+    return QuantLib
+
+
+VERSIONS, LOADED = contestant.load({"numpy": ("numpy", load), "quantlib": ("QuantLib", load_quantlib)})
 
 RATE, VOLATILITY, START, MATURITY = 0.02, 0.25, 100.0, 1.0
 FORWARD_STRIKE, CALL_STRIKE = 100.0, 110.0
 BARRIER, FIRM_VOLATILITY, RECOVERY, CORRELATION = 0.7, 0.3, 0.4, -0.5
+STOCK_BARRIER, BARRIER_STRIKE = 80.0, 100.0
 
 
 def clean_value(np, ndtr, stock, remaining):
@@ -64,16 +74,39 @@ def exposures(np, ndtr, generator, paths, steps):
     }
 
 
+def barrier_cva(ql, paths, steps):
+    today = ql.Date(2, 1, 2026)
+    ql.Settings.instance().evaluationDate = today
+    days = ql.Actual365Fixed()
+    rate = ql.YieldTermStructureHandle(ql.FlatForward(today, RATE, days))
+    income = ql.YieldTermStructureHandle(ql.FlatForward(today, 0.0, days))
+    volatility = ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, ql.NullCalendar(), VOLATILITY, days))
+    stock = ql.QuoteHandle(ql.SimpleQuote(START))
+    process = ql.BlackScholesMertonProcess(stock, income, rate, volatility)
+    payoff = ql.PlainVanillaPayoff(ql.Option.Call, BARRIER_STRIKE)
+    exercise = ql.EuropeanExercise(today + 365)
+    option = ql.BarrierOption(ql.Barrier.DownOut, STOCK_BARRIER, 0.0, payoff, exercise)
+    option.setPricingEngine(ql.MCBarrierEngine(process, "pseudorandom", timeSteps=steps, requiredSamples=paths, seed=1))
+    plain = ql.EuropeanOption(payoff, exercise)
+    plain.setPricingEngine(ql.AnalyticEuropeanEngine(process))
+    lost = 1.0 - RECOVERY
+    return {"cva": [lost * (plain.NPV() - option.NPV()), lost * option.errorEstimate()]}
+
+
 def answer(request):
+    paths, steps, repeat = int(request["paths"]), int(request["steps"]), int(request["repeat"])
+    if request["peer"] == "quantlib":
+        ql = LOADED["quantlib"]
+        barrier_cva(ql, 1000, steps)
+        return contestant.timed(lambda: barrier_cva(ql, paths, steps), repeat)
     np, ndtr = LOADED["numpy"]
     generator = np.random.default_rng(0)
-    paths, steps = int(request["paths"]), int(request["steps"])
 
     def work():
         return exposures(np, ndtr, generator, paths, steps)
 
     work()
-    return contestant.timed(work, int(request["repeat"]))
+    return contestant.timed(work, repeat)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ pub const SHELF: &[Entry] = &[
     entry("ecbm", "Energy-Based Concept Bottleneck Models: Unifying Prediction, Concept Intervention, and Probabilistic Interpretations", "2401.14142", 2024, Family::Networks, State::Planned),
     entry("pdvn", "Retrosynthetic Planning with Dual Value Networks", "2301.13755", 2023, Family::Science, State::Planned),
     entry("bib", "Bidirectional Learning for Offline Model-based Biological Sequence Design", "2301.02931", 2023, Family::Science, State::Planned),
-    entry("deep-xva", "Multi-Layer Deep xVA: Structural Credit Models, Measure Changes and Convergence Analysis", "2502.14766", 2025, Family::Science, State::Planned),
+    entry("deep-xva", "Multi-Layer Deep xVA: Structural Credit Models, Measure Changes and Convergence Analysis", "2502.14766", 2025, Family::Science, State::Preview),
 ];
 
 #[cfg(test)]

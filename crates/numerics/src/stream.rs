@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 
-use rand::{RngExt, SeedableRng, TryRng};
+use rand::{Rng, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
@@ -48,6 +48,11 @@ impl Stream {
     /// A uniform draw from `[0, 1)`.
     pub fn uniform(&mut self) -> f64 {
         self.random()
+    }
+
+    /// Fills `words` with uniform 64-bit words.
+    pub fn words(&mut self, words: &mut [u64]) {
+        words.iter_mut().for_each(|word| *word = self.generator.next_u64());
     }
 
     /// A uniform draw from `0..bound`.
@@ -93,7 +98,6 @@ impl TryRng for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn same_key_same_numbers_other_key_other_numbers() {

@@ -153,6 +153,12 @@ pub const METHODS: &[Method] = &[
         study: &exact_permutations::STUDY,
         bench: &bench::exact_permutations::BENCH,
     },
+    #[cfg(feature = "science")]
+    Method {
+        card: &backstitch_science::deep_xva::CARD,
+        study: &deep_xva::STUDY,
+        bench: &bench::deep_xva::BENCH,
+    },
 ];
 
 /// The method of a name, if this build contains it.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use backstitch_science::deep_xva::drawing::draw;
 use backstitch_science::deep_xva::simulation::Monitoring;
 use backstitch_science::deep_xva::{
-    ADJUSTMENTS, DeepXva, EXAMPLE, Estimate, Method, Parameters, Portfolio, Training, Valuation, Values,
+    ADJUSTMENTS, DeepXva, EXAMPLE, Estimate, Learned, Method, Parameters, Portfolio, SetValuation, Training,
+    Valuation, Values,
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -22,8 +23,8 @@ use crate::terminal;
 #[command(
     after_help = "Reading the result: all numbers are seen from the bank, in the currency of the portfolio. CVA, ColVA, MVA and FVA are costs \
 (ColVA, MVA and FVA can be negative), DVA is a benefit; the adjusted value is the clean value less the total, which is CVA - DVA + ColVA \
-+ MVA + FVA. Standard errors are over paths. The column `explained` says how much of the variance the learned hedge takes away: near 1 the \
-network fits, near 0 the number is plain Monte Carlo with its error.
++ MVA + FVA. Standard errors are over paths; a derivative with `?` is nearer to 0 than two of them. `explained` says how much of the variance the \
+learned hedge takes away: near 1 the network fits, near 0 the number is plain Monte Carlo with its error.
 
 Examples:
   backstitch run deep-xva --example > portfolio.toml
@@ -122,6 +123,12 @@ pub(crate) fn execute(arguments: &DeepXvaArguments, common: &Common) -> Result<i
     let portfolio =
         Portfolio::from_toml(&text).map_err(|error| Failure::input(format!("{shown}: {error}")))?;
     let valuation = method.value(&portfolio);
+    let mut totals = valuation.sets.iter().flat_map(|set| [set.values.total, set.values.clean]);
+    if let Some(wrong) = totals.find(|found| !(found.mean.is_finite() && found.standard_error.is_finite())) {
+        return Err(Failure::input(format!("{shown}: values are not finite (one is {})", wrong.mean)).hint(
+            "rates, volatilities and maturities are so large that numbers overflow; give them per year",
+        ));
+    }
     let summary = summary(arguments, &valuation);
     if let Some(folder) = &arguments.out {
         let text = serde_json::to_string_pretty(&summary).map_err(Failure::internal)? + "\n";
@@ -173,17 +180,29 @@ fn words(valuation: &Valuation) -> String {
     }
     text.push_str("Standard errors in parentheses. Adjusted value = clean value - total.\n");
     for set in &valuation.sets {
-        let _ = write!(text, "\n{}\n{:<24}  {:>12}", set.values.name, "derivative in", "clean value");
+        let _ = write!(text, "\n{}\n{:<24}  {:>20}", set.values.name, "derivative in", "clean value");
         for name in ADJUSTMENTS {
-            let _ = write!(text, "  {name:>12}");
+            let _ = write!(text, "  {name:>20}");
         }
         text.push('\n');
         for sensitivity in &set.sensitivities {
-            let _ = write!(text, "{:<24}  {:>12}", sensitivity.driver, plain(sensitivity.clean));
-            for derivative in sensitivity.adjustments {
-                let _ = write!(text, "  {:>12}", plain(derivative));
+            let _ = write!(text, "{:<24}  {:>20}", sensitivity.driver, derivative(sensitivity.clean));
+            for found in sensitivity.adjustments {
+                let _ = write!(text, "  {:>20}", derivative(found));
             }
             text.push('\n');
+        }
+        if learned(set).any(|learned| learned.is_some()) {
+            let mut row = |name: &str, of: fn(&Learned) -> f64| {
+                let _ = write!(text, "{name:<24}");
+                for learned in learned(set) {
+                    let number = learned.map_or("-".into(), |learned| format!("{:.5}", of(&learned)));
+                    let _ = write!(text, "  {number:>20}");
+                }
+                text.push('\n');
+            };
+            row("explained", |learned| learned.explained);
+            row("mismatch", |learned| learned.mismatch);
         }
         if let Some([received, posted]) = set.exceeded {
             let _ = writeln!(
@@ -193,26 +212,42 @@ fn words(valuation: &Valuation) -> String {
                 100.0 * posted
             );
         }
-        if set.learned.iter().any(Option::is_some) {
-            let _ = write!(text, "{:<24}  {:>12}", "explained", "");
-            for learned in set.learned {
-                let _ = write!(text, "  {:>12}", plain(learned.map(|learned| learned.explained)));
-            }
-            text.push('\n');
-        }
+    }
+    let sensitivities = valuation.sets.iter().flat_map(|set| &set.sensitivities);
+    let mut derivatives = sensitivities.flat_map(|of| of.adjustments.into_iter().chain([of.clean])).flatten();
+    if derivatives.any(|found| !found.is_clear()) {
+        text.push_str(
+            "\n?: nearer to 0 than two standard errors; more paths or more training tell its sign.\n",
+        );
+    }
+    if valuation.sets.iter().flat_map(learned).any(|learned| learned.is_some()) {
+        text.push_str(MISMATCH);
     }
     text
 }
 
+/// Of the clean value, then of the adjustments.
+fn learned(set: &SetValuation) -> impl Iterator<Item = Option<Learned>> + '_ {
+    std::iter::once(set.learned_clean).chain(set.learned)
+}
+
+/// What the a posteriori error is about.
+const MISMATCH: &str = "mismatch: a posteriori, the root mean square of what the learned hedge leaves on a path of the valuation. It bounds the root \
+mean square error of the hedge, summed over dates, and that of the value rolled forward with it. Numbers above do not rest on it: \
+it only sets their standard errors.\n";
+
 fn cell(estimate: Option<Estimate>) -> String {
-    estimate.map_or("-".into(), |estimate| match estimate.standard_error {
-        0.0 => format!("{:.5}", estimate.mean),
-        error => format!("{:.5} ({error:.5})", estimate.mean),
+    estimate.map_or("-".into(), |estimate| match estimate {
+        Estimate { mean: 0.0, standard_error: 0.0 } => "0".into(),
+        Estimate { mean, standard_error: 0.0 } => format!("{mean:.5}"),
+        Estimate { mean, standard_error } => format!("{mean:.5} ({standard_error:.5})"),
     })
 }
 
-fn plain(value: Option<f64>) -> String {
-    value.map_or("-".into(), |value| format!("{value:.5}"))
+/// With a mark where the sign is not told.
+fn derivative(estimate: Option<Estimate>) -> String {
+    let mark = if estimate.is_some_and(|estimate| !estimate.is_clear()) { " ?" } else { "" };
+    cell(estimate) + mark
 }
 
 fn adjustments_csv(valuation: &Valuation) -> String {
@@ -250,15 +285,15 @@ fn profiles_csv(valuation: &Valuation) -> String {
 }
 
 fn sensitivities_csv(valuation: &Valuation) -> String {
-    let mut text = "netting_set,driver,quantity,derivative\n".to_owned();
+    let mut text = "netting_set,driver,quantity,derivative,standard_error\n".to_owned();
     for set in &valuation.sets {
         for sensitivity in &set.sensitivities {
             let quantities = std::iter::once(("clean", sensitivity.clean))
                 .chain(ADJUSTMENTS.into_iter().zip(sensitivity.adjustments));
             for (quantity, derivative) in quantities {
-                if let Some(derivative) = derivative {
+                if let Some(Estimate { mean, standard_error }) = derivative {
                     let (set, driver) = (quoted(&set.values.name), quoted(&sensitivity.driver));
-                    let _ = writeln!(text, "{set},{driver},{quantity},{derivative}");
+                    let _ = writeln!(text, "{set},{driver},{quantity},{mean},{standard_error}");
                 }
             }
         }
@@ -296,16 +331,16 @@ fn summary(arguments: &DeepXvaArguments, valuation: &Valuation) -> Value {
             .sensitivities
             .iter()
             .map(|sensitivity| {
-                let mut entry = json!({"driver": sensitivity.driver, "clean": sensitivity.clean});
+                let mut entry = json!({"driver": sensitivity.driver, "clean": sensitivity.clean.map(number)});
                 for (name, derivative) in ADJUSTMENTS.into_iter().zip(sensitivity.adjustments) {
-                    entry[name.to_lowercase()] = json!(derivative);
+                    entry[name.to_lowercase()] = json!(derivative.map(number));
                 }
                 entry
             })
             .collect();
-        entry["learned"] = ADJUSTMENTS
-            .into_iter()
-            .zip(set.learned)
+        entry["learned"] = std::iter::once("clean")
+            .chain(ADJUSTMENTS)
+            .zip(learned(set))
             .filter_map(|(name, learned)| {
                 let learned = learned?;
                 let (value, mismatch, explained) = (learned.value, learned.mismatch, learned.explained);

@@ -20,6 +20,15 @@ fn the_example_is_valued_by_every_method() {
         let rest = ["--method", method, "--inner", "5", "--out", method];
         let printed = sandbox.expect(0, &[&QUICK[..], &rest].concat()).stdout;
         assert!(printed.contains("acme-options") && printed.contains("Adjusted value"), "{printed}");
+        // Networks alone have a mismatch at the end.
+        assert_eq!(printed.contains("mismatch: a posteriori"), method == "deep", "{printed}");
+        assert!(printed.contains(" ?\n") || printed.contains(" ? "), "{printed}");
+        let derivatives = sandbox.read(&format!("{method}/sensitivities.csv"));
+        assert!(derivatives.starts_with("netting_set,driver,quantity,derivative,standard_error\n"));
+        // No collateral and no margin: exactly 0, not noise.
+        let adjustments = sandbox.read(&format!("{method}/adjustments.csv"));
+        assert!(adjustments.contains("netting set,acme-options,ColVA,0,0\n"), "{adjustments}");
+        assert!(adjustments.contains("netting set,acme-options,MVA,0,0\n"), "{adjustments}");
         assert_eq!(
             sandbox.entries(method),
             [
@@ -75,6 +84,16 @@ fn mistakes() {
     refused("value = -0.5", "value = -1.01", "between -1 and 1");
     refused("[market]", "[markets]", "unknown field `markets`");
     refused("rate = 0.02 ", "rate = 2 %", "line 4");
+    refused("borrowing = 0.04", "borrowing = nan", "market borrowing is NaN");
+    refused("maturity = 0.5", "maturity = -0.5", "maturity of trade `sold-put` is -0.5");
+    refused("recovery = 0.3", "recovery = 30", "between 0 and 1");
+    refused("factors = [\"power\"]", "factors = [\"powr\"]", "did you mean `power`?");
+    refused("name = \"volt\"", "name = \"acme\"", "the name `acme` is given twice");
+    refused(
+        "value = 0.3",
+        "value = 0.3\n[[correlation]]\nbetween = [\"acme\", \"bank\"]\nvalue = 0.95",
+        "smallest eigenvalue is -0.",
+    );
     let refused = |rest: &[&str], words: &str| {
         let stderr = sandbox.expect(2, &[&["run", "deep-xva"], rest].concat()).stderr;
         assert!(stderr.contains(words), "{stderr}");

@@ -21,9 +21,16 @@ pub const CARD: Card = Card {
          learned hedge as control variate, so that it is unbiased for the layer's equation and has a standard error.",
         "The value Y(t, x) that later layers read is learned beside the hedge, not rolled forward along the path.",
         "Closed formulas give clean values where there are any, unless all are asked to be learned.",
-        "Defaults between dates are noticed by Brownian bridges, which takes away the bias of the order of the root of a step.",
+        "Brownian bridges notice defaults between dates, which takes away the bias of the order of the root of a step; of two defaults in \
+         one step the first is told by times drawn from each bridge as if they were independent.",
         "The other measure moves only what is the counterparty's own. CVA of a rare default is valued under it, weighted back; layers are \
          trained under it only where that is asked for.",
         "Close-out is at the default: the collateral of that moment is subtracted, and initial margin is held against nothing else.",
+        "A trade that matures within the margin period counts with what it would pay at its end.",
+        "Quantiles for margin are learned in conditional standard deviations from the conditional mean, both by regression, with a tenth of \
+         the step size.",
+        "Steps of mean-reverting factors have their exact variance, and the correlation of the Brownian motions rather than that of their integrals.",
+        "Adjustments that the terms of a netting set cannot pay are 0 and not learned.",
+        "Derivatives are corrected by the increments of the first step, which makes them unbiased and gives them standard errors.",
     ],
 };

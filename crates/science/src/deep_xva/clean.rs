@@ -1,7 +1,7 @@
 //! Clean values by closed formulas: of forwards on any basket, and of options on one factor.
 
 use super::closed_form::{bachelier, black};
-use super::numbers::{exp, normal_probability_fast, vectorized};
+use super::numbers::{normal_probability_fast, vectorized};
 use super::portfolio::{FactorKind, Portfolio, Trade, TradeKind};
 use super::simulation::{Chunk, Grid};
 
@@ -129,13 +129,14 @@ fn add_options(
     let sign = if trade.kind == TradeKind::Call { 1.0 } else { -1.0 };
     let discount = sign * trade.quantity * (-portfolio.market.rate * remaining).exp();
     let first = (weight * growth * portfolio.factors[factor].start / trade.strike).ln();
-    let (ahead, inverse) = (weight * growth * portfolio.factors[factor].start, 1.0 / deviation);
+    let (ahead, inverse) = (weight * growth, 1.0 / deviation);
     vectorized(
         #[inline(always)]
         || {
-            for (value, &y) in values.iter_mut().zip(chunk.logarithm(date, factor)) {
+            let rows = values.iter_mut().zip(chunk.logarithm(date, factor)).zip(chunk.level(date, factor));
+            for ((value, &y), &level) in rows {
                 let d = (first + y).mul_add(inverse, 0.5 * deviation);
-                let above = ahead * exp(y) * normal_probability_fast(sign * d);
+                let above = ahead * level * normal_probability_fast(sign * d);
                 let below = trade.strike * normal_probability_fast(sign * (d - deviation));
                 *value = discount.mul_add(above - below, *value);
             }

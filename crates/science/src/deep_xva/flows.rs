@@ -9,7 +9,7 @@ pub(crate) struct Flows {
     pub(crate) paths: usize,
     /// For every path: the date at which it ends. Flows after are 0.
     pub(crate) ends: Vec<usize>,
-    /// For every equation, date and path.
+    /// For every equation, date and path; empty for an equation that cannot pay.
     pub(crate) amounts: Vec<Vec<f64>>,
 }
 
@@ -45,6 +45,27 @@ impl Flows {
         }
         totals
     }
+
+    /// Some of the equations.
+    pub(crate) fn only(mut self, equations: &[usize]) -> Self {
+        self.amounts =
+            equations.iter().map(|&equation| std::mem::take(&mut self.amounts[equation])).collect();
+        self
+    }
+}
+
+/// Which of the linear adjustments can pay anything, by the terms of the set. The others are exactly 0.
+pub(crate) fn pays(portfolio: &Portfolio, set: &NettingSet) -> [bool; LINEAR] {
+    let market = &portfolio.market;
+    let loses = |firm: Option<usize>| firm.is_some_and(|firm| portfolio.firms[firm].recovery < 1.0);
+    let mut pays = [false; LINEAR];
+    // Without a threshold all that is owed is held.
+    pays[CVA] = loses(Some(set.counterparty)) && set.threshold_received > 0.0;
+    pays[DVA] = loses(portfolio.bank()) && set.threshold_posted > 0.0;
+    pays[COLVA] = set.threshold_received.is_finite() && market.collateral_received != market.rate
+        || set.threshold_posted.is_finite() && market.collateral_posted != market.rate;
+    pays[MVA] = set.margin.is_some() && market.borrowing != market.margin_posted;
+    pays
 }
 
 /// Layer 1: payoffs at maturity of the trades that `learned` picks.
@@ -81,23 +102,33 @@ pub(crate) fn linear(
     along: &Along,
 ) -> Flows {
     let (market, paths) = (&portfolio.market, chunk.paths);
-    let mut flows = Flows::new(paths, grid.times.len(), LINEAR);
+    let pays = pays(portfolio, set);
+    let size = |pays: bool| if pays { grid.times.len() * paths } else { 0 };
+    let amounts = pays.iter().map(|&pays| vec![0.0; size(pays)]).collect();
+    let mut flows = Flows { paths, ends: vec![0; paths], amounts };
+    let discounts: Vec<f64> = grid.times.iter().map(|time| (-market.rate * time).exp()).collect();
     let end = ends(portfolio, set, grid, chunk);
     let margin = |amounts: &[f64], at: usize| amounts.get(at).copied().unwrap_or(0.0);
     for (path, end) in end.into_iter().enumerate() {
         flows.ends[path] = end.date;
-        for date in 0..end.date {
+        let until = if pays[COLVA] || pays[MVA] { end.date } else { 0 };
+        for date in 0..until {
             let at = date * paths + path;
             let time = end.time.min(grid.times[date + 1]) - grid.times[date];
-            let discounted = (-market.rate * grid.times[date]).exp() * time;
-            let held = set.collateral(along.value[at]);
-            let spread =
-                if held > 0.0 { market.collateral_received } else { market.collateral_posted } - market.rate;
-            flows.amounts[COLVA][at] = discounted * spread * held;
-            flows.amounts[MVA][at] =
-                discounted * (market.borrowing - market.margin_posted) * margin(&along.posted, at);
+            let discounted = discounts[date] * time;
+            if pays[COLVA] {
+                let held = set.collateral(along.value[at]);
+                let rate = if held > 0.0 { market.collateral_received } else { market.collateral_posted };
+                flows.amounts[COLVA][at] = discounted * (rate - market.rate) * held;
+            }
+            if pays[MVA] {
+                let spread = market.borrowing - market.margin_posted;
+                flows.amounts[MVA][at] = discounted * spread * margin(&along.posted, at);
+            }
         }
-        if let Some(firm) = end.defaults {
+        if let Some(firm) =
+            end.defaults.filter(|&firm| pays[if firm == set.counterparty { CVA } else { DVA }])
+        {
             let at = end.date * paths + path;
             let (value, held) = (along.value[at], set.collateral(along.value[at]));
             let discounted = (-market.rate * end.time).exp() * (1.0 - portfolio.firms[firm].recovery);
@@ -122,6 +153,7 @@ pub(crate) fn funding(
 ) -> Flows {
     let (market, paths) = (&portfolio.market, chunk.paths);
     let mut flows = Flows::new(paths, grid.times.len(), 1);
+    let discounts: Vec<f64> = grid.times.iter().map(|time| (-market.rate * time).exp()).collect();
     for (path, end) in ends(portfolio, set, grid, chunk).into_iter().enumerate() {
         flows.ends[path] = end.date;
         for date in 0..end.date {
@@ -129,7 +161,7 @@ pub(crate) fn funding(
             let time = end.time.min(grid.times[date + 1]) - grid.times[date];
             let needed = along.value[at] - adjustments[at] - set.collateral(along.value[at]);
             let spread = if needed > 0.0 { market.borrowing } else { market.lending } - market.rate;
-            flows.amounts[0][at] = (-market.rate * grid.times[date]).exp() * time * spread * needed;
+            flows.amounts[0][at] = discounts[date] * time * spread * needed;
         }
     }
     flows

@@ -21,7 +21,7 @@ pub struct Training {
     pub iterations: usize,
     /// Paths of a step.
     pub batch: usize,
-    /// Step size at the beginning; it falls to a hundredth along half a cosine.
+    /// Step size at the beginning, a tenth of it for quantiles; it falls to a hundredth along half a cosine.
     pub learning_rate: f64,
 }
 
@@ -126,7 +126,8 @@ impl<W> Task<'_, W> {
     }
 }
 
-/// Root of the mean square of what every equation is paid; 1 for one that is paid nothing.
+/// Root of the mean square of what every equation is paid; 0 for one that no path pays, of which nothing can be learned: its hedge and its
+/// value are 0.
 fn scales<W>(
     portfolio: &Portfolio,
     grid: &Grid,
@@ -145,7 +146,7 @@ fn scales<W>(
         }
     }
     let scale = |square: f64| (square / (PILOTS * CHUNK) as f64).sqrt();
-    squares.into_iter().map(|square| if square > 0.0 { scale(square) } else { 1.0 }).collect()
+    squares.into_iter().map(scale).collect()
 }
 
 impl Layer {
@@ -196,6 +197,9 @@ impl Layer {
         errors: &mut Matrix,
     ) -> f64 {
         let (paths, steps, scale) = (chunk.paths, chunk.steps, self.scales[equation]);
+        if scale == 0.0 {
+            return 0.0;
+        }
         let first = equation * (1 + self.drivers.len());
         // What is paid less what is hedged from each date on, from the last date to the first.
         let mut left: Vec<f64> = flows.amounts[equation][steps * paths..].iter().map(|x| x / scale).collect();

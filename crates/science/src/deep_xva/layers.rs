@@ -2,7 +2,7 @@
 
 use super::closed_form::default_probability;
 use super::features::Features;
-use super::flows::{Along, CVA, DVA, Flows, LINEAR, funding, linear};
+use super::flows::{Along, CVA, DVA, Flows, LINEAR, funding, linear, pays};
 use super::layer::{Evaluated, Layer, Task};
 use super::margin::Margin;
 use super::parameters::{Method, Parameters};
@@ -25,8 +25,11 @@ pub(crate) enum Function {
 pub(crate) struct Layers {
     pub(crate) clean: Clean,
     pub(crate) margin: Option<Margin>,
-    /// CVA, DVA, ColVA and MVA.
+    /// Those of CVA, DVA, ColVA and MVA that can pay anything: the equations of `linear`.
+    pub(crate) paying: Vec<usize>,
     pub(crate) linear: Function,
+    /// Whether FVA can pay anything.
+    pub(crate) funds: bool,
     pub(crate) funding: Function,
     /// The measure under which CVA is valued, if it is another.
     pub(crate) tilt: Option<Tilt>,
@@ -35,7 +38,7 @@ pub(crate) struct Layers {
 /// A default that is less likely adds nothing, and the measure under which it is not rare has little to do with the other.
 const NEVER: f64 = 1e-9;
 
-/// Fixed-point steps of the regressions for FVA. Each divides the error by the spread times the horizon or more.
+/// Fixed-point steps of the regressions for FVA, which alone depends on itself. Each divides the error by the spread times the horizon or more.
 const FIXED_POINT: usize = 3;
 
 impl Function {
@@ -57,7 +60,7 @@ impl Function {
     }
 
     /// The network, if it is one.
-    pub(crate) fn layer(&self) -> Option<&Layer> {
+    fn layer(&self) -> Option<&Layer> {
         match self {
             Self::Network(layer) => Some(layer),
             _ => None,
@@ -84,6 +87,12 @@ impl Layers {
         grid: &Grid,
         parameters: &Parameters,
     ) -> Self {
+        let pays = pays(portfolio, set);
+        let paying: Vec<usize> = (0..LINEAR).filter(|&equation| pays[equation]).collect();
+        let market = &portfolio.market;
+        let collateralised = set.threshold_received == 0.0 && set.threshold_posted == 0.0;
+        let funds = (market.borrowing != market.rate || market.lending != market.rate)
+            && !(collateralised && paying.is_empty());
         let way = match parameters.method {
             Method::Deep => Way::Deep(&parameters.training),
             Method::LeastSquares => Way::Regression(parameters.regression_paths),
@@ -101,7 +110,9 @@ impl Layers {
                 parameters.formulas,
             ),
             margin: None,
+            paying,
             linear: Function::Nothing,
+            funds,
             funding: Function::Nothing,
             tilt: tilt(portfolio, set, parameters.tilt_below),
         };
@@ -132,19 +143,22 @@ impl Layers {
         let features = Features::new(portfolio, set, Some(scale), &firms);
         let mut drivers = set.factors();
         drivers.extend(firms.iter().map(|firm| portfolio.factors.len() + firm));
-        let name = purpose("adjustments");
-        let on = draws(parameters, &name, layers.tilt.filter(|_| parameters.learn_tilted));
-        layers.linear = layers.function(
-            (portfolio, set, grid, parameters),
-            (on, features.clone(), drivers.clone()),
-            |chunk, along, _| linear(portfolio, set, grid, chunk, along),
-        );
-        let market = &portfolio.market;
-        if market.borrowing != market.rate || market.lending != market.rate {
+        if !layers.paying.is_empty() {
+            let name = purpose("adjustments");
+            let on = draws(parameters, &name, layers.tilt.filter(|_| parameters.learn_tilted));
+            layers.linear = layers.function(
+                (portfolio, set, grid, parameters),
+                (on, features.clone(), drivers.clone()),
+                1,
+                |chunk, along, _| linear(portfolio, set, grid, chunk, along).only(&layers.paying),
+            );
+        }
+        if layers.funds {
             let name = purpose("funding");
             layers.funding = layers.function(
                 (portfolio, set, grid, parameters),
                 (draws(parameters, &name, None), features, drivers),
+                FIXED_POINT,
                 |chunk, along, own| {
                     let others = layers.others(portfolio, grid, chunk, along);
                     let own = own.map_or(&[][..], |own| &own[0]);
@@ -155,11 +169,12 @@ impl Layers {
         layers
     }
 
-    /// Learns equations that stand on the frozen layers.
+    /// Learns equations that stand on the frozen layers; regressions in some fixed-point steps where they stand on themselves.
     fn function(
         &self,
         (portfolio, set, grid, parameters): (&Portfolio, &NettingSet, &Grid, &Parameters),
         (draws, features, drivers): (Draws<'_>, Features, Vec<usize>),
+        fixed_point: usize,
         flows: impl Fn(&Chunk, &Along, Option<&[Vec<f64>]>) -> Flows + Sync,
     ) -> Function {
         if parameters.method == Method::Deep {
@@ -179,19 +194,14 @@ impl Layers {
             return Function::Network(Box::new(task.train()));
         }
         let mut found: Option<Regression> = None;
-        for _ in 0..FIXED_POINT {
+        for _ in 0..fixed_point {
             let sums = simulate(portfolio, grid, &draws, parameters.regression_paths, |chunk| {
                 let along = self.along(portfolio, set, grid, chunk, &draws);
                 let own = found.as_ref().map(|regression| regression.evaluate(grid, chunk, &along.value));
                 let flows = flows(chunk, &along, own.as_deref());
                 Sums::of(&features, grid, chunk, &along.value, &flows.ends, &flows.left(portfolio, grid))
             });
-            let linear = matches!(self.linear, Function::Nothing);
             found = Some(Regression::fit(features.clone(), sums));
-            // Only funding depends on itself.
-            if linear {
-                break;
-            }
         }
         found.map_or(Function::Nothing, Function::Polynomial)
     }
@@ -215,12 +225,19 @@ impl Layers {
     fn others(&self, portfolio: &Portfolio, grid: &Grid, chunk: &Chunk, along: &Along) -> Vec<f64> {
         let mut sum = vec![0.0; along.value.len()];
         if let Some(found) = self.linear.evaluate(portfolio, grid, chunk, &along.value, None) {
-            add_signed(&mut sum, &found.values);
+            self.add_signed(&mut sum, &found.values);
         }
         sum
     }
 
-    /// Flows and hedges of the linear adjustments, then of FVA where it is there.
+    fn add_signed(&self, sum: &mut [f64], values: &[Vec<f64>]) {
+        for (&equation, values) in self.paying.iter().zip(values) {
+            let sign = if equation == DVA { -1.0 } else { 1.0 };
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += sign * value);
+        }
+    }
+
+    /// Flows and hedges of the linear adjustments, then of FVA where it is there. The hedge of what pays nothing is empty.
     pub(crate) fn adjustments(
         &self,
         portfolio: &Portfolio,
@@ -231,16 +248,29 @@ impl Layers {
     ) -> Vec<(Flows, Vec<Vec<f64>>)> {
         let flows = linear(portfolio, set, grid, chunk, along);
         let evaluated = self.linear.evaluate(portfolio, grid, chunk, &along.value, Some(&flows.ends));
-        let (values, hedges) =
+        let (values, found) =
             evaluated.map_or((Vec::new(), Vec::new()), |found| (found.values, found.hedges));
-        let mut all = Vec::new();
-        if let Some(own) = self.funding.evaluate(portfolio, grid, chunk, &along.value, Some(&flows.ends)) {
+        let mut hedges = vec![Vec::new(); LINEAR];
+        for (&equation, hedge) in self.paying.iter().zip(found) {
+            hedges[equation] = hedge;
+        }
+        let mut all = vec![(flows, hedges)];
+        let ends = &all[0].0.ends;
+        if let Some(own) = self.funding.evaluate(portfolio, grid, chunk, &along.value, Some(ends)) {
             let mut sum = own.values[0].clone();
-            add_signed(&mut sum, &values);
+            self.add_signed(&mut sum, &values);
             all.push((funding(portfolio, set, grid, chunk, along, &sum), own.hedges));
         }
-        all.insert(0, (flows, hedges));
         all
+    }
+
+    /// The network of an adjustment and the position of its equation, if it has one.
+    pub(crate) fn network(&self, adjustment: usize) -> Option<(&Layer, usize)> {
+        if adjustment == LINEAR {
+            return Some((self.funding.layer()?, 0));
+        }
+        let equation = self.paying.iter().position(|&paying| paying == adjustment)?;
+        Some((self.linear.layer()?, equation))
     }
 
     /// Root of the mean square of the clean value.
@@ -263,13 +293,6 @@ fn tilt(portfolio: &Portfolio, set: &NettingSet, below: f64) -> Option<Tilt> {
         .contains(&probability)
         .then(|| Tilt::towards_default(portfolio, set.counterparty))
         .flatten()
-}
-
-fn add_signed(sum: &mut [f64], values: &[Vec<f64>]) {
-    for (equation, values) in values.iter().enumerate().take(LINEAR) {
-        let sign = if equation == DVA { -1.0 } else { 1.0 };
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += sign * value);
-    }
 }
 
 fn plus(mut left: Vec<f64>, right: &[f64]) -> Vec<f64> {

@@ -38,7 +38,7 @@
 //! It replaces simulations within simulations where values along the path are not known: baskets, margin, funding at two rates, in some
 //! tens of dimensions. With a few trades, least-squares Monte Carlo ([`Method::LeastSquares`]) is faster. Trades with exercise before maturity or payments that
 //! depend on a path, moving rates, and a gap between default and close-out are not covered. A network that has not learned is
-//! noticed by [`Learned::explained`] near 0; CVA, DVA, ColVA and MVA are unbiased even then as far as clean values and margin are right.
+//! noticed by [`Learned::explained`] near 0 and a large [`Learned::mismatch`], the a posteriori error; CVA, DVA, ColVA and MVA are unbiased even then as far as clean values and margin are right.
 //!
 //! # Parameters
 //!
@@ -47,26 +47,34 @@
 //!
 //! # Deviations from the paper
 //!
-//! 1. One network per layer for all dates, of time, factors, clean value and distances to default.
-//! 2. Y₀ is not trained: reported numbers are means on new paths with the learned hedge as control variate, with standard errors
-//!    (test `cva_of_a_call_is_that_of_the_outside_barrier`, `the_hedge_takes_variance_away`).
-//! 3. Y(t, x) for later layers is learned beside ζ, not rolled forward (test `values_that_are_learned_are_those_of_the_formula`).
-//! 4. Closed formulas give clean values where there are any ([`Parameters::formulas`]).
+//! 1. One network per layer for all dates, of time, factors, clean value and distances to default. Test:
+//!    `cva_of_a_call_is_that_of_the_outside_barrier`.
+//! 2. Y₀ is not trained: reported numbers are means on new paths with the learned hedge as control variate, with standard errors. Tests:
+//!    `cva_of_a_call_is_that_of_the_outside_barrier`, `the_hedge_takes_variance_away`.
+//! 3. Y(t, x) for later layers is learned beside ζ, not rolled forward. Test: `values_that_are_learned_are_those_of_the_formula`.
+//! 4. Closed formulas give clean values where there are any ([`Parameters::formulas`]). Test: `exposures_of_a_forward_are_options_on_it`.
 //! 5. Brownian bridges notice defaults between dates; of two in one step the first is told by times drawn from each bridge, taken as
-//!    independent (test `monitoring_at_dates_misses_defaults_and_a_shifted_barrier_does_not`, `dva_is_the_cva_of_the_other_side`). Amounts at default are
-//!    those of the next date.
+//!    independent. Amounts at default are those of the next date. Tests:
+//!    `monitoring_at_dates_misses_defaults_and_a_shifted_barrier_does_not`, `bridges_of_correlated_names_are_taken_as_independent`.
 //! 6. The other measure moves only what no factor moves of the counterparty. CVA of a rare default is valued under it, weighted back and without
-//!    the hedge (test `another_measure_gives_the_same_cva_of_a_rare_default_with_less_error`); the layer is trained under it only where
-//!    [`Parameters::learn_tilted`] says so, which after some hundred steps gave worse values today than training without.
-//! 7. Close-out is at the default, without the gap of the margin period.
-//! 8. A trade that matures within the margin period counts with what it would pay at its end.
-//! 9. Quantiles of moves are learned in conditional standard deviations from the conditional mean, which regressions give (test
-//!    `margin_on_a_stock_is_its_quantile`).
+//!    the hedge; the layer is trained under it only where [`Parameters::learn_tilted`] says so: what a hedge leaves in a step has mean 0
+//!    under the risk-neutral measure alone, and the rest, small beside values near default, is large beside those of today. Test:
+//!    `another_measure_gives_the_same_cva_of_a_rare_default_with_less_error`.
+//! 7. Close-out is at the default, without the gap of the margin period. Test: `collateral_and_its_interest`.
+//! 8. A trade that matures within the margin period counts with what it would pay at its end. Test:
+//!    `margin_reaches_to_the_end_of_a_trade`.
+//! 9. Quantiles of moves are learned in conditional standard deviations from the conditional mean, which regressions give. Test:
+//!    `margin_on_a_stock_is_its_quantile`.
 //! 10. Steps of an `ou` factor have their exact variance, and the correlation of the Brownian motions rather than that of their integrals.
+//!     Test: `what_returns_to_its_mean_moves_a_forward_less`.
+//! 11. Adjustments that the terms of a set cannot pay are 0 and not learned. Test: `what_cannot_pay_is_exactly_zero`.
+//! 12. Derivatives are not read off the network alone: the first step's increments correct it, without bias and with a standard error. Test:
+//!     `derivatives_of_cva_are_those_of_the_outside_barrier`.
 //!
 //! # Errors
 //!
-//! [`Portfolio::from_toml`] and [`DeepXva::new`] check everything; valuation cannot fail.
+//! [`Portfolio::from_toml`] and [`DeepXva::new`] check everything; valuation cannot fail, but rates and volatilities of absurd size can
+//! give numbers that are not finite.
 //!
 //! # Cost
 //!
@@ -100,6 +108,8 @@ mod numbers;
 mod parameters;
 pub mod portfolio;
 mod regression;
+mod sample;
+mod sensitivity;
 pub mod simulation;
 mod valuation;
 mod values;

@@ -7,7 +7,7 @@ use backstitch_numerics::Stream;
 use rayon::prelude::*;
 
 use super::closed_form::default_probability;
-use super::numbers::{exp, vectorized};
+use super::numbers::{exp, fill_normals, vectorized};
 use super::portfolio::{FactorKind, Portfolio};
 
 /// Paths of a chunk. Fixed: every draw rests on it.
@@ -77,7 +77,7 @@ pub struct Chunk {
     levels: Vec<f64>,
     /// For every step and driver: of its Brownian motion under the risk-neutral measure.
     increments: Vec<f64>,
-    /// For every date: ln dQ/dQ^θ.
+    /// For every date: ln dQ/dQ^θ; empty where they are the same.
     weights: Vec<f64>,
     /// For every firm.
     defaults: Vec<Hit>,
@@ -192,7 +192,9 @@ impl Chunk {
         self.levels.resize((steps + 1) * factors * paths, 0.0);
         self.increments.resize(steps * drivers * paths, 0.0);
         self.weights.clear();
-        self.weights.resize((steps + 1) * paths, 0.0);
+        if draws.tilt.is_some() {
+            self.weights.resize((steps + 1) * paths, 0.0);
+        }
         self.defaults.clear();
         self.defaults.resize(portfolio.firms.len() * paths, Hit::NEVER);
         let mut stream = Stream::new(draws.seed, &format!("deep-xva {} {index}", draws.purpose));
@@ -204,21 +206,25 @@ impl Chunk {
             first.fill(portfolio.factors[factor].start);
         }
         let mut normals = vec![0.0; drivers * paths];
+        let independent = if draws.antithetic { paths / 2 } else { paths };
+        let mut words = vec![0; (drivers * independent).div_ceil(2)];
+        let mut drawn = vec![0.0; 2 * words.len()];
+        let mut touches = Vec::new();
         for step in 0..steps {
-            for row in normals.chunks_exact_mut(paths) {
-                let drawn = if draws.antithetic { paths / 2 } else { paths };
-                row[..drawn].iter_mut().for_each(|normal| *normal = stream.normal());
-                if draws.antithetic {
-                    let (first, second) = row.split_at_mut(drawn);
-                    second.iter_mut().zip(first).for_each(|(mirrored, normal)| *mirrored = -*normal);
-                }
+            stream.words(&mut words);
+            let (left, right) = drawn.split_at_mut(words.len());
+            fill_normals(&words, left, right);
+            for (row, drawn) in normals.chunks_exact_mut(paths).zip(drawn.chunks_exact(independent)) {
+                let (first, second) = row.split_at_mut(independent);
+                first.copy_from_slice(drawn);
+                second.iter_mut().zip(drawn).for_each(|(mirrored, normal)| *mirrored = -*normal);
             }
             vectorized(
                 #[inline(always)]
                 || self.advance(portfolio, grid.step(step), draws.tilt, step, &normals),
             );
             for firm in 0..portfolio.firms.len() {
-                self.notice(portfolio, grid, draws.monitoring, (step, firm), &mut bridge);
+                self.notice(portfolio, grid, draws.monitoring, (step, firm), (&mut bridge, &mut touches));
             }
         }
     }
@@ -278,7 +284,7 @@ impl Chunk {
         grid: &Grid,
         monitoring: Monitoring,
         (step, firm): (usize, usize),
-        stream: &mut Stream,
+        (stream, touches): (&mut Stream, &mut Vec<f64>),
     ) {
         let (paths, drivers) = (self.paths, self.drivers);
         let h = grid.step(step);
@@ -287,20 +293,28 @@ impl Chunk {
         let at = |date: usize| (date * drivers + self.factors + firm) * paths;
         let before = &self.logarithms[at(step)..][..paths];
         let after = &self.logarithms[at(step + 1)..][..paths];
+        // Probabilities of a touch, far from the barrier too small to matter.
+        touches.resize(paths, 0.0);
+        let bridge = monitoring == Monitoring::Bridge;
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((touch, &from), &to) in touches.iter_mut().zip(before).zip(after) {
+                    let between = if bridge { exp(-2.0 * from * to / variance) } else { 0.0 };
+                    *touch = if to <= barrier { 1.0 } else { between };
+                }
+            },
+        );
         let hits = &mut self.defaults[firm * paths..][..paths];
-        for ((hit, &from), &to) in hits.iter_mut().zip(before).zip(after) {
-            if hit.date != usize::MAX {
+        for (path, &touch) in touches.iter().enumerate() {
+            // Below, no uniform draw of 53 bits can decide otherwise.
+            if touch < 1e-16 || hits[path].date != usize::MAX {
                 continue;
             }
-            let mut defaults = to <= barrier;
-            if !defaults && monitoring == Monitoring::Bridge {
-                let exponent = -2.0 * from * to / variance;
-                // Below, no uniform draw of 53 bits can decide otherwise.
-                defaults = exponent > -37.0 && stream.uniform() < exponent.exp();
-            }
-            if defaults {
-                let time = grid.times[step] + h * first_passage_share(from, to, variance, stream);
-                *hit = Hit { date: step + 1, time };
+            if touch >= 1.0 || stream.uniform() < touch {
+                let time =
+                    grid.times[step] + h * first_passage_share(before[path], after[path], variance, stream);
+                hits[path] = Hit { date: step + 1, time };
             }
         }
     }
@@ -322,7 +336,7 @@ impl Chunk {
 
     /// Density of the risk-neutral measure with respect to that of the draws, for what is known at a date.
     pub fn weight(&self, date: usize, path: usize) -> f64 {
-        self.weights[date * self.paths + path].exp()
+        self.weights.get(date * self.paths + path).map_or(1.0, |weight| weight.exp())
     }
 
     /// The factors after a time of `period` more from each date, but not beyond the last: dates of their own, and factors there, from

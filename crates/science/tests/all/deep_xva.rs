@@ -212,6 +212,21 @@ fn margin_on_a_stock_is_its_quantile() {
 }
 
 #[test]
+fn margin_reaches_to_the_end_of_a_trade() {
+    // All dates are within the margin period of the end: the moves are those to the maturity, ever smaller.
+    let terms = "margin_level = 0.99\nmargin_days = 252";
+    let case = Case { set: terms, barrier: 1e-9, kind: "forward", ..CALL };
+    let parameters = Parameters { steps: 4, ..quick(Method::LeastSquares) };
+    let set = only_set(parameters, &one_trade(&case));
+    let unit = margin_of_long_asset(0.02, 0.25, 1.0, 0.99);
+    // The forward moves from S − K e^(−r) to S − K; least squares take the moves as normal.
+    let expected = 100.0 * unit + 100.0 * (1.0 - f64::exp(-0.02));
+    assert!((set.profile.posted[0] / expected - 1.0).abs() < 0.25, "{} {expected}", set.profile.posted[0]);
+    assert!(set.profile.posted.windows(2).all(|pair| pair[0] > pair[1]), "{:?}", set.profile.posted);
+    assert_eq!(set.profile.posted[4], 0.0);
+}
+
+#[test]
 fn exposures_of_a_forward_are_options_on_it() {
     let portfolio = one_trade(&Case { kind: "forward", ..CALL });
     let set = only_set(Parameters { paths: 40_960, ..quick(Method::LeastSquares) }, &portfolio);
@@ -293,12 +308,22 @@ fn the_total_of_a_counterparty_is_that_of_its_sets() {
 }
 
 #[test]
-fn hedges_have_the_signs_of_their_risks() {
-    let training = Training { iterations: 100, batch: 128, ..Training::default() };
-    let set = only_set(Parameters { training, paths: 1_024, ..quick(Method::Deep) }, &one_trade(&CALL));
-    // More in the money is more to lose; more assets make the default less likely.
-    let [stock, firm] = &set.sensitivities[..] else { panic!("{:?}", set.sensitivities) };
-    assert!(stock.adjustments[0].unwrap() > 0.0 && firm.adjustments[0].unwrap() < 0.0);
-    // The delta of the call: N(d₁) with d₁ = 0.205.
-    assert!((stock.clean.unwrap() - 0.581_2).abs() < 1e-3, "{stock:?}");
+fn what_cannot_pay_is_exactly_zero() {
+    let training = Training { iterations: 5, batch: 64, ..Training::default() };
+    let parameters = Parameters { training, paths: 1_024, ..quick(Method::Deep) };
+    // No bank that defaults, no collateral, no margin, one rate: only CVA is left.
+    let set = only_set(parameters.clone(), &one_trade(&CALL));
+    assert!(cva(&set).mean > 0.0);
+    for place in 1..5 {
+        assert_eq!(set.values.adjustments[place], Some(Estimate::default()));
+        assert_eq!(set.learned[place], None);
+        assert!(set.sensitivities.iter().all(|of| of.adjustments[place] == Some(Estimate::default())));
+    }
+    assert_eq!(set.values.total, cva(&set));
+    // With margin, two rates and full collateral CVA is nothing and MVA is something.
+    let market = "borrowing = 0.04";
+    let terms = "threshold_received = 0\nthreshold_posted = 0\nmargin_days = 10";
+    let set = only_set(parameters, &one_trade(&Case { market, set: terms, ..CALL }));
+    assert_eq!(cva(&set), Estimate::default());
+    assert!(set.values.adjustments[3].unwrap().mean > 0.0 && set.learned[3].is_some());
 }

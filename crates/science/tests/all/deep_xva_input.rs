@@ -39,6 +39,39 @@ fn numbers_outside_their_range_are_named() {
     assert!(refused("reversion = 1.5", "reversion = -1.5").contains("reversion of factor `power` is -1.5"));
     assert!(refused("rate = 0.02 ", "rate = inf").contains("market rate is inf"));
     assert!(refused("value = -0.5", "value = -1.5").contains("correlation of `index` and `acme` is -1.5"));
+    assert!(refused("maturity = 0.5", "maturity = -1.0").contains("above 0 and at most 100"));
+    assert!(refused("rate = 0.02 ", "rate = 2000.0").contains("between -10 and 10"));
+    assert!(refused("recovery = 0.3", "recovery = -0.1").contains("between 0 and 1"));
+    assert!(
+        refused("threshold_posted = 5.0", "threshold_posted = -5.0")
+            .contains("threshold_posted of netting set `volt-energy`")
+    );
+}
+
+#[test]
+fn what_is_not_a_number_is_no_number_left_out() {
+    for (from, name) in [
+        ("borrowing = 0.04 ", "market borrowing"),
+        ("start = 100.0", "start of factor `index`"),
+        ("start = 50.0", "start of factor `power`"),
+        ("volatility = 12.0", "volatility of factor `power`"),
+        ("mean = 52.0", "mean of factor `power`"),
+        ("barrier = 0.7", "barrier of counterparty `acme`"),
+        ("assets = 1.0", "assets of the bank"),
+        ("recovery = 0.3", "recovery of counterparty `volt`"),
+        ("value = -0.5", "correlation of `index` and `acme`"),
+        ("threshold_received = 5.0", "threshold_received of netting set `volt-energy`"),
+        ("margin_days = 10", "margin_days of netting set `volt-energy`"),
+        ("maturity = 0.5", "maturity of trade `sold-put`"),
+        ("quantity = 2.0", "quantity of trade `call`"),
+    ] {
+        let key = from.split(' ').next().unwrap();
+        let text = refused(from, &format!("{key} = nan "));
+        assert!(text.contains(&format!("{name} is NaN, but must be ")), "{text}");
+    }
+    assert!(
+        refused("weights = [0.5, 1.0]", "weights = [0.5, nan]").contains("a weight of trade `basket` is NaN")
+    );
 }
 
 #[test]
@@ -62,6 +95,14 @@ fn unknown_names_come_with_the_nearest() {
     assert!(text.contains("trade `power-forward`") && text.contains("given are index, power"), "{text}");
     assert!(refused("threshold_received", "treshold_received").contains("unknown field `treshold_received`"));
     assert!(refused("name = \"basket\"", "name = \"call\"").contains("`call` is given twice"));
+    assert!(refused("name = \"volt\"", "name = \"index\"").contains("`index` is given twice"));
+    assert!(refused("name = \"acme-options\"", "name = \"acme\"").contains("`acme` is given twice"));
+    assert!(refused("name = \"index\"", "name = \" \"").contains("a name is empty"));
+    assert!(refused("name = \"volt\"", "name = \"bank\"").contains("the name `bank` is that of the bank"));
+    assert!(refused("[bank] ", "[bank]\nname = \"us\" ").contains("leave out the name in [bank]"));
+    assert!(
+        refused("netting_set = \"volt-energy\"", "netting_set = \"volt-energi\"").contains("did you mean")
+    );
     assert!(refused("kind = \"forward\"", "kind = \"future\"").contains("unknown variant `future`"));
 }
 
@@ -89,6 +130,9 @@ fn shapes_that_do_not_fit_are_told() {
     assert!(
         refused("between = [\"index\", \"bank\"]", "between = [\"acme\", \"index\"]").contains("given twice")
     );
+    // Also where the first of them is 0.
+    let twice = "value = 0.0\n\n[[correlation]]\nbetween = [\"acme\", \"index\"]\nvalue = -0.5";
+    assert!(refused("value = -0.5", twice).contains("given twice"));
     let text = Portfolio::from_toml("market = 3").unwrap_err().to_string();
     assert!(text.starts_with("the portfolio cannot be read"), "{text}");
     let empty = EXAMPLE.replacen("netting_set = \"acme-options\"", "netting_set = \"volt-energy\"", 2);

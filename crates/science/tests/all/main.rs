@@ -4,3 +4,5 @@
 
 mod deep_xva;
 mod deep_xva_input;
+mod deep_xva_names;
+mod deep_xva_sensitivity;

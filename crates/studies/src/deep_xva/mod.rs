@@ -106,7 +106,7 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
         };
         add(&["deep", "untrained"], &[FUNDING]);
         add(&["deep", "deep-dates"], CORRELATED);
-        add(&["deep", "deep-untilted", "untilted-half"], &[RARE]);
+        add(&["deep", "deep-untilted", "untilted-half", "untrained"], &[RARE]);
         add(&["dates", "fixed-barrier", "linear-barrier"], DATES);
         add(&["deep", "normal-margin", "lower-level"], &[MARGIN]);
         add(&["deep", "untrained"], &[PORTFOLIO]);
@@ -195,10 +195,10 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
         }
         RARE => {
             let set = only_set(parameters, &one_trade("", RARE_BARRIER, 0.0, "", "call")?)?;
-            let error = relative(
-                learned(&set, 0)?,
-                call_cva(CALL, (1.0, RARE_BARRIER, FIRM_VOLATILITY), RECOVERY, 0.0),
-            );
+            let exact = call_cva(CALL, (1.0, RARE_BARRIER, FIRM_VOLATILITY), RECOVERY, 0.0);
+            let error = relative(learned(&set, 0)?, exact);
+            let reported = set.values.adjustments[0].ok_or_else(|| CellError::new("there is no CVA"))?;
+            context.observe("reported_error", relative(reported.mean, exact));
             // Below a part in a million nothing is measured.
             context.observe("log_cva_error", error.max(1e-6).ln());
             context.observe("default_probability", set.values.default_probability);
