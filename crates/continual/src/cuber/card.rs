@@ -12,7 +12,8 @@ pub const CARD: Card = Card {
     helps: "tasks that come one by one over the same columns, where rows of earlier ones may not be kept; sequences in which tasks \
             come back or resemble each other; seeing which earlier tasks a new one relates to, layer by layer",
     does_not_help: "tasks that are all there at once, which are trained together at less cost; sequences longer than the directions of the layers, \
-                    which fill up; rows whose task is not known when they are classified; tables on which a tree would do",
+                    which fill up; gains of \
+                    earlier tasks, since updates seldom last; rows whose task is not known when they are classified; tables on which a tree would do",
     example: "backstitch run cuber fit --tasks monday.csv tuesday.csv wednesday.csv --target label --out model",
     deviations: &[
         "Directions of all tasks are columns of one orthonormal set, so that projections on several tasks are projections; what a protected \

@@ -27,7 +27,10 @@
 //! # When it helps, and when it does not
 //!
 //! - For tasks over the same columns that come one by one, where earlier rows may not be kept.
-//! - Where tasks come back or resemble each other, earlier ones can gain; where they do not, nothing is updated and it is TRGP.
+//! - Where tasks come back or resemble each other, earlier ones may be updated. An update ends at the first batch whose gradient points away
+//!   from that of the earlier task, and with batches of ten that is soon: in our study none outlived a tenth of a task's steps, so what
+//!   is gained there is what TRGP gains.
+//! - Where tasks come back and rows are few, training on without protection can do as well: compare with [`Strategy::Naive`].
 //! - Every task takes directions. A layer whose directions are all taken learns nothing more: [`Learner::capacity`].
 //! - The task of a row must be known when it is classified.
 //! - If all tasks are there at once, train on all of them: that is [`Cuber::joint`].

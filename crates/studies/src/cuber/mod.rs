@@ -84,7 +84,9 @@ fn configuration(scale: Scale) -> Value {
             ..quick
         },
         Scale::Quick => quick,
-        Scale::Paper => Configuration { settings: vec![DISTINCT.into()], rows: 3_000, ..quick },
+        Scale::Paper => {
+            Configuration { settings: vec![DIGITS.into(), DISTINCT.into()], rows: 3_000, ..quick }
+        }
     })
 }
 
