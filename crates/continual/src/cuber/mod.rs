@@ -34,6 +34,8 @@
 //! - Every task takes directions. A layer whose directions are all taken learns nothing more: [`Learner::capacity`].
 //! - The task of a row must be known when it is classified.
 //! - If all tasks are there at once, train on all of them: that is [`Cuber::joint`].
+//! - If rows of earlier tasks may be kept, a method that trains on them again forgets less: on the tasks of our bench, episodic memory of 256
+//!   rows per task ended at 97.8 %, this method at 71.3 %.
 //!
 //! # Parameters
 //!
