@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 #[cfg(any(
+    feature = "graph",
     feature = "in-process",
     feature = "language",
     feature = "networks",
@@ -48,6 +49,7 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
 /// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
 /// first is moved there.
 #[cfg(any(
+    feature = "graph",
     feature = "in-process",
     feature = "language",
     feature = "networks",
