@@ -240,7 +240,9 @@ fn array(content: &[u8]) -> Result<Array, String> {
         "f4" => numbers!(f32, Real, f64),
         "f8" => numbers!(f64, Real, f64),
         _ => {
-            return Err(format!("numbers of the kind {kind:?} are not read; save them as integers or floats"));
+            return Err(format!(
+                "numbers of the kind {kind:?} are not read; save them as integers or floats"
+            ));
         }
     };
     Ok(Array { shape, numbers })

@@ -41,8 +41,16 @@ struct Configuration {
     epochs: usize,
     validate_every: usize,
     patience: usize,
-    /// Graphs that are used.
+    /// Step size of Adam, by what learns: single forward, forward-forward, backpropagation.
+    single_forward_rate: f64,
+    forward_forward_rate: f64,
+    backpropagation_rate: f64,
+    /// The same for links.
+    link_single_forward_rate: f64,
+    link_backpropagation_rate: f64,
+    /// Graphs that are used, and those among them that forward-forward learns too.
     settings: Vec<String>,
+    forward_forward_settings: Vec<String>,
     /// Nodes of the generated graph, its classes, and neighbours of a node in its own class and in others.
     nodes: usize,
     classes: usize,
@@ -57,10 +65,16 @@ fn configuration(scale: Scale) -> Value {
     let quick = Configuration {
         layers: 2,
         hidden: 128,
-        epochs: 300,
-        validate_every: 2,
-        patience: 100,
+        epochs: 200,
+        validate_every: 4,
+        patience: 25,
+        single_forward_rate: 1e-2,
+        forward_forward_rate: 1e-2,
+        backpropagation_rate: 1e-2,
+        link_single_forward_rate: 1e-2,
+        link_backpropagation_rate: 1e-2,
         settings: ["cora", "citeseer", BLOCKS].map(String::from).to_vec(),
+        forward_forward_settings: ["cora", BLOCKS].map(String::from).to_vec(),
         nodes: 1_000,
         classes: 4,
         own: 4.0,
@@ -72,7 +86,13 @@ fn configuration(scale: Scale) -> Value {
         Scale::Smoke =>
             Configuration { hidden: 16, epochs: 4, settings: vec![BLOCKS.into()], nodes: 200, ..quick },
         Scale::Quick => quick,
-        Scale::Paper => Configuration { epochs: 1_000, ..quick },
+        Scale::Paper => Configuration {
+            epochs: 1_000,
+            validate_every: 2,
+            patience: 100,
+            forward_forward_settings: quick.settings.clone(),
+            ..quick
+        },
     })
 }
 
@@ -108,7 +128,10 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
                 let cell = Cell::new(arm, setting, seed);
                 if public { cell.reading(setting) } else { cell }
             };
-            cells.extend(LEARNED.iter().map(|arm| cell(arm)));
+            let left_out = |arm: &str| {
+                arm.starts_with("ff-") && !configuration.forward_forward_settings.contains(setting)
+            };
+            cells.extend(LEARNED.iter().filter(|arm| !left_out(arm)).map(|arm| cell(arm)));
             let family =
                 FAMILY.iter().fold(Cell::new("sf-family", setting, seed), |cell, arm| cell.needing(arm));
             cells.push(if public { family.reading(setting) } else { family });
@@ -138,7 +161,18 @@ impl Configuration {
                 return Err(format!("{name} is {value}, but must be from 0 to 100"));
             }
         }
-        self.parameters(Learner::SingleForward, 0).validate().map_err(|error| error.to_string())
+        for learner in Learner::ALL {
+            self.parameters(learner, 0).validate().map_err(|error| error.to_string())?;
+        }
+        for (name, rate) in [
+            ("link_single_forward_rate", self.link_single_forward_rate),
+            ("link_backpropagation_rate", self.link_backpropagation_rate),
+        ] {
+            if !(rate.is_finite() && rate > 0.0) {
+                return Err(format!("{name} is {rate}, but must be positive and finite"));
+            }
+        }
+        Ok(())
     }
 
     fn parameters(&self, learner: Learner, seed: u64) -> Parameters {
@@ -323,6 +357,10 @@ fn links(
     }
     let learner = if cell.arm == "link-bp" { Learner::Backpropagation } else { Learner::SingleForward };
     let mut parameters = configuration.parameters(learner, cell.seed);
+    parameters.learning_rate = match learner {
+        Learner::Backpropagation => configuration.link_backpropagation_rate,
+        _ => configuration.link_single_forward_rate,
+    };
     if cell.arm == "link-untrained" {
         parameters.epochs = 1;
     }
