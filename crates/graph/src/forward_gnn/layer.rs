@@ -356,3 +356,98 @@ pub(crate) fn clip(gradients: &mut [Dense], most: f64) {
         gradients.iter_mut().flat_map(|part| part.values_mut()).for_each(|value| *value *= factor);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structure::undirected;
+
+    const VECTORS: &str = include_str!("../../tests/vectors/forward_gnn.json");
+
+    fn numbers(value: &serde_json::Value) -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
+    }
+
+    fn dense(rows: usize, columns: usize, values: &[f32]) -> Dense {
+        assert_eq!(rows * columns, values.len());
+        Dense::from_fn(rows, columns, |row, column| values[row * columns + column])
+    }
+
+    fn close(found: &[f32], wanted: &[f32], what: &str) {
+        assert_eq!(found.len(), wanted.len(), "{what}");
+        for (place, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+            assert!((found - wanted).abs() < 2e-5 * (1.0 + wanted.abs()), "{what} {place}: {found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn convolutions_and_gradients_are_those_of_torch_geometric() {
+        let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+        let pairs: Vec<(usize, usize)> = serde_json::from_value(vectors["pairs"].clone()).unwrap();
+        let (pairs, _) = undirected(7, &pairs).unwrap();
+        let x = dense(7, 5, &numbers(&vectors["x"]));
+        let factors = numbers(&vectors["factors"]);
+        let ledger = Arc::new(Ledger::default());
+        for (name, convolution) in
+            [("gcn", Convolution::Gcn), ("sage", Convolution::Sage), ("gat", Convolution::Gat)]
+        {
+            let wanted = &vectors["layers"][name];
+            let parts: Vec<Vec<f32>> = wanted["parameters"].as_array().unwrap().iter().map(numbers).collect();
+            let mut parameters = vec![dense(5, 8, &parts[0]), dense(1, 8, &parts[1])];
+            match convolution {
+                Convolution::Sage => parameters.push(dense(5, 8, &parts[2])),
+                Convolution::Gat => parameters.push(dense(2, 8, &parts[2])),
+                _ => {}
+            }
+            let layer = Layer { convolution, parameters };
+            assert!(layer.is_whole());
+            let structure = Structure::new(7, &pairs, convolution.weighing());
+            let mut around = Dense::zeros(7, 5);
+            structure.propagate(&x, &mut around, None, false);
+            let rows = Rows::new(5, (0..7).map(|row| x.row(row).iter().copied().enumerate().collect()));
+            let inputs = [
+                Input::dense(&x),
+                Input { own: vec![Block::Sparse(&rows)], around: None },
+                Input { own: vec![Block::Dense(&x)], around: Some(vec![Block::Dense(&around)]) },
+            ];
+            for (way, input) in inputs.iter().enumerate() {
+                let (mut pass, mut scratch) = (Pass::default(), Scratch::new(&ledger));
+                layer.forward(input, &structure, true, &mut pass, &mut scratch);
+                close(pass.output.values(), &numbers(&wanted["output"]), name);
+                let mut gradient = dense(7, 8, &factors);
+                let mut to_input = Dense::zeros(7, 5);
+                let to = (way == 0).then_some(&mut to_input);
+                let gradients =
+                    layer.backward(input, &structure, true, &mut pass, &mut gradient, &mut scratch, to);
+                for (place, part) in gradients.iter().enumerate() {
+                    close(part.values(), &numbers(&wanted["gradients"][place]), name);
+                }
+                if way == 0 {
+                    close(to_input.values(), &numbers(&wanted["to_input"]), name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn adam_takes_the_steps_of_torch() {
+        let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+        let parameters = vec![dense(1, 1, &[0.5])];
+        let mut layer = Layer { convolution: Convolution::None, parameters };
+        let mut adam = Adam::new(&layer, 0.1, 0.01);
+        for (gradient, wanted) in [2.0, -1.0, 0.25].into_iter().zip(numbers(&vectors["adam"])) {
+            adam.step(&mut layer, &[dense(1, 1, &[gradient])]);
+            close(layer.parameters[0].values(), &[wanted], "adam");
+        }
+    }
+
+    #[test]
+    fn a_large_gradient_is_cut_to_its_norm() {
+        let mut gradients = vec![dense(1, 2, &[3.0, 0.0]), dense(1, 1, &[4.0])];
+        clip(&mut gradients, 1.0);
+        close(gradients[0].values(), &[0.6, 0.0], "clipped");
+        close(gradients[1].values(), &[0.8], "clipped");
+        clip(&mut gradients, 2.0);
+        close(gradients[1].values(), &[0.8], "left alone");
+    }
+}

@@ -145,3 +145,55 @@ impl<T> Watch<T> {
 pub(crate) fn finite(loss: f64, layer: usize, epoch: usize) -> Result<f64, Error> {
     if loss.is_finite() { Ok(loss) } else { Err(Error::Diverged { layer, epoch, value: loss }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_of_single_forward_is_that_of_differences() {
+        let ledger = Arc::new(Ledger::default());
+        let output = Dense::from_fn(6, 3, |row, column| ((row * 5 + column * 3) % 7) as f32 / 5.0);
+        let training = [(0, 1), (2, 0), (3, 1)];
+        let loss = |output: &Dense| {
+            let mut gradient = Dense::zeros(6, 3);
+            let scores = Scores::new(2, output, 0.7, &ledger);
+            let loss = scores.loss(output, &training, 0.7, &mut gradient);
+            (loss, gradient)
+        };
+        let (_, gradient) = loss(&output);
+        let step = 1e-2_f32;
+        for place in 0..18 {
+            let moved = |by: f32| {
+                let mut other = output.clone();
+                other.values_mut()[place] += by;
+                loss(&other).0
+            };
+            let wanted = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+            let found = f64::from(gradient.values()[place]);
+            assert!((found - wanted).abs() < 1e-3, "{place}: {found} {wanted}");
+        }
+        // Node 1 and node 3's neighbours do not train, and have no gradient; rows 4 and 5 are the virtual nodes.
+        assert_eq!(gradient.row(1), [0.0; 3]);
+        assert!(gradient.row(4).iter().any(|value| *value != 0.0));
+    }
+
+    #[test]
+    fn training_stops_after_patience_and_keeps_the_first_best() {
+        let parameters = Parameters { patience: 2, validate_every: 3, ..Parameters::default() };
+        let mut watch = Watch::new(&parameters);
+        assert!(watch.is_due(0) && !watch.is_due(2) && watch.is_due(3));
+        assert!(watch.goes_on(0, 0.5, || 'a'));
+        assert!(watch.goes_on(3, 0.5, || 'b'));
+        assert!(watch.goes_on(6, 0.7, || 'c'));
+        assert!(watch.goes_on(9, 0.6, || 'd'));
+        assert!(!watch.goes_on(12, 0.7, || 'e'));
+        assert_eq!(watch.best(), Some((0.7, 6, 'c')));
+    }
+
+    #[test]
+    fn softplus_and_sigmoid_do_not_overflow() {
+        assert_eq!((softplus(1e4), softplus(-1e4)), (1e4, 0.0));
+        assert_eq!((sigmoid(1e4), sigmoid(-1e4), sigmoid(0.0)), (1.0, 0.0, 0.5));
+    }
+}

@@ -14,7 +14,7 @@ const fn arm(name: &'static str, role: Role, description: &'static str) -> Arm {
 }
 
 pub(super) const ARMS: &[Arm] = &[
-    arm("sf", Role::Method, "single forward, layer after layer; the paper's setting, no tuning"),
+    arm("sf", Role::Method, "single forward, layer after layer; step size 1e-2 as all arms, no tuning"),
     arm(
         "sf-top-to-loss",
         Role::Method,
@@ -36,8 +36,12 @@ pub(super) const ARMS: &[Arm] = &[
         Role::Method,
         "forward-forward with labels as edges to virtual nodes; the paper's setting, no tuning",
     ),
-    arm("bp", Role::Baseline, "the same layers by backpropagation; the paper's setting, no tuning"),
-    arm("mlp", Role::Baseline, "a perceptron on the features alone, by backpropagation; no tuning"),
+    arm("bp", Role::Baseline, "the same layers by backpropagation; step size 1e-2 as all arms, no tuning"),
+    arm(
+        "mlp",
+        Role::Baseline,
+        "a perceptron on the features alone, by backpropagation; step size 1e-2 as all arms, no tuning",
+    ),
     arm("sf-one-layer", Role::Control, "single forward with one layer: a second one that adds nothing"),
     arm("sf-untrained", Role::Control, "single forward whose layers keep their initial weights"),
     arm("ff-la-shuffled", Role::Control, "forward-forward with the labels of training nodes shuffled"),
@@ -48,8 +52,12 @@ pub(super) const ARMS: &[Arm] = &[
         "memory of backpropagation with one layer and with four, over two epochs",
     ),
     arm("bp-in-its-place", Role::Control, "memory of backpropagation, put in the place of single forward"),
-    arm("link-sf", Role::Method, "links by forward learning; the paper's setting, no tuning"),
-    arm("link-bp", Role::Baseline, "links by backpropagation; the paper's setting, no tuning"),
+    arm(
+        "link-sf",
+        Role::Method,
+        "links by forward learning; step size 1e-2, no penalty, as the baseline; no tuning",
+    ),
+    arm("link-bp", Role::Baseline, "links by backpropagation; step size 1e-2, no penalty; no tuning"),
     arm("link-neighbours", Role::Baseline, "the number of common neighbours; nothing to tune"),
     arm("link-untrained", Role::Control, "links by layers that keep their initial weights"),
 ];

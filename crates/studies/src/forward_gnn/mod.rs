@@ -48,6 +48,8 @@ struct Configuration {
     /// The same for links.
     link_single_forward_rate: f64,
     link_backpropagation_rate: f64,
+    /// L2 penalty of links, for both.
+    link_weight_decay: f64,
     /// Graphs that are used, and those among them that forward-forward learns too.
     settings: Vec<String>,
     forward_forward_settings: Vec<String>,
@@ -65,14 +67,15 @@ fn configuration(scale: Scale) -> Value {
     let quick = Configuration {
         layers: 2,
         hidden: 128,
-        epochs: 200,
+        epochs: 150,
         validate_every: 4,
-        patience: 25,
+        patience: 12,
         single_forward_rate: 1e-2,
         forward_forward_rate: 1e-2,
         backpropagation_rate: 1e-2,
         link_single_forward_rate: 1e-2,
         link_backpropagation_rate: 1e-2,
+        link_weight_decay: 0.0,
         settings: ["cora", "citeseer", BLOCKS].map(String::from).to_vec(),
         forward_forward_settings: ["cora", BLOCKS].map(String::from).to_vec(),
         nodes: 1_000,
@@ -172,11 +175,19 @@ impl Configuration {
                 return Err(format!("{name} is {rate}, but must be positive and finite"));
             }
         }
+        if !(self.link_weight_decay.is_finite() && self.link_weight_decay >= 0.0) {
+            return Err(format!("link_weight_decay is {}, but must be at least 0", self.link_weight_decay));
+        }
         Ok(())
     }
 
     fn parameters(&self, learner: Learner, seed: u64) -> Parameters {
         let Self { layers, hidden, epochs, validate_every, patience, .. } = *self;
+        let learning_rate = match learner {
+            Learner::Backpropagation => self.backpropagation_rate,
+            learner if learner.is_forward_forward() => self.forward_forward_rate,
+            _ => self.single_forward_rate,
+        };
         Parameters {
             learner,
             layers,
@@ -184,6 +195,7 @@ impl Configuration {
             epochs,
             validate_every,
             patience,
+            learning_rate,
             seed,
             ..Parameters::default()
         }
@@ -357,6 +369,7 @@ fn links(
     }
     let learner = if cell.arm == "link-bp" { Learner::Backpropagation } else { Learner::SingleForward };
     let mut parameters = configuration.parameters(learner, cell.seed);
+    parameters.weight_decay = configuration.link_weight_decay;
     parameters.learning_rate = match learner {
         Learner::Backpropagation => configuration.link_backpropagation_rate,
         _ => configuration.link_single_forward_rate,
