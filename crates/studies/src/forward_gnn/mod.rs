@@ -53,6 +53,10 @@ struct Configuration {
     /// Graphs that are used, and those among them that forward-forward learns too.
     settings: Vec<String>,
     forward_forward_settings: Vec<String>,
+    /// Those that forward-forward with virtual nodes learns.
+    virtual_nodes_settings: Vec<String>,
+    /// Those whose links are learned.
+    link_settings: Vec<String>,
     /// Nodes of the generated graph, its classes, and neighbours of a node in its own class and in others.
     nodes: usize,
     classes: usize,
@@ -67,7 +71,7 @@ fn configuration(scale: Scale) -> Value {
     let quick = Configuration {
         layers: 2,
         hidden: 128,
-        epochs: 150,
+        epochs: 200,
         validate_every: 4,
         patience: 12,
         single_forward_rate: 1e-2,
@@ -78,6 +82,8 @@ fn configuration(scale: Scale) -> Value {
         link_weight_decay: 0.0,
         settings: ["cora", "citeseer", BLOCKS].map(String::from).to_vec(),
         forward_forward_settings: ["cora", BLOCKS].map(String::from).to_vec(),
+        virtual_nodes_settings: vec![BLOCKS.into()],
+        link_settings: PUBLIC.iter().map(ToString::to_string).collect(),
         nodes: 1_000,
         classes: 4,
         own: 4.0,
@@ -94,6 +100,7 @@ fn configuration(scale: Scale) -> Value {
             validate_every: 2,
             patience: 100,
             forward_forward_settings: quick.settings.clone(),
+            virtual_nodes_settings: quick.settings.clone(),
             ..quick
         },
     })
@@ -132,7 +139,13 @@ fn cells(configuration: &Value, seeds: &[u64]) -> Result<Vec<Cell>, String> {
                 if public { cell.reading(setting) } else { cell }
             };
             let left_out = |arm: &str| {
-                arm.starts_with("ff-") && !configuration.forward_forward_settings.contains(setting)
+                let settings = match arm {
+                    "ff-vn" => &configuration.virtual_nodes_settings,
+                    _ if arm.starts_with("ff-") => &configuration.forward_forward_settings,
+                    _ if arm.starts_with("link-") => &configuration.link_settings,
+                    _ => return false,
+                };
+                !settings.contains(setting)
             };
             cells.extend(LEARNED.iter().filter(|arm| !left_out(arm)).map(|arm| cell(arm)));
             let family =
