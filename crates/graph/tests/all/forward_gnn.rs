@@ -22,8 +22,8 @@ pub(crate) fn communities(nodes: usize, classes: usize, seed: u64) -> (Graph, La
     let features = Dense::from_fn(nodes, 8, |node, column| {
         (0.8 * means[node % classes * 8 + column] + stream.normal()) as f32
     });
-    let labels = Labels::new((0..nodes).map(|node| Some(node % classes)).collect()).unwrap();
-    (Graph::from_dense(&edges, features).unwrap(), labels)
+    let labels = Labels::new((0..nodes).map(|node| Some(node % classes)).collect()).expect("labels");
+    (Graph::from_dense(&edges, features).expect("a graph"), labels)
 }
 
 pub(crate) fn small(learner: Learner) -> Parameters {
@@ -31,8 +31,9 @@ pub(crate) fn small(learner: Learner) -> Parameters {
 }
 
 fn learned(parameters: Parameters, graph: &Graph, labels: &Labels) -> (Learned, Split) {
-    let split = Split::random(labels, 0.2, 0.2, parameters.seed).unwrap();
-    (ForwardGnn::new(parameters).unwrap().fit(graph, labels, &split).unwrap(), split)
+    let split = Split::random(labels, 0.2, 0.2, parameters.seed).expect("a split");
+    let method = ForwardGnn::new(parameters).expect("parameters");
+    (method.fit(graph, labels, &split).expect("a model"), split)
 }
 
 #[test]
