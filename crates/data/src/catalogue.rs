@@ -189,6 +189,26 @@ pub const CATALOGUE: &[PublicSet] = &[
                    Answering Knowledge-intensive Complex Questions. Findings of EMNLP 2023, arXiv 2311.13982",
         used_by: &["probtree"],
     },
+    planetoid_set(
+        "cora",
+        "Cora: 2,708 papers on machine learning, 1,433 words that occur in them or not, 5,278 citations, 7 fields",
+        &[PublicFile {
+            path: "graphs/cora.npz",
+            origin: "https://raw.githubusercontent.com/shchur/gnn-benchmark/1e72912a0810cdf27ae54fd589a3b43358a2b161/data/npz/cora.npz",
+            sha256: "068e22d90c3849b4057dfb05851741428992af058efcd4e7ebb4186f3d581de2",
+            bytes: 540_580,
+        }],
+    ),
+    planetoid_set(
+        "citeseer",
+        "CiteSeer: 3,312 papers on computer science, 3,703 words that occur in them or not, 4,536 citations, 6 fields",
+        &[PublicFile {
+            path: "graphs/citeseer.npz",
+            origin: "https://raw.githubusercontent.com/shchur/gnn-benchmark/1e72912a0810cdf27ae54fd589a3b43358a2b161/data/npz/citeseer.npz",
+            sha256: "280278b21b434c047922e8389518861416fb3ad39389c27865ff0e6bbb0aaab7",
+            bytes: 1_348_784,
+        }],
+    ),
     libsvm_set(
         "a9a",
         "Adult income above 50,000 dollars: 32,561 people, 123 indicators, sparse",
@@ -280,6 +300,20 @@ const fn uci_set(name: &'static str, title: &'static str, files: &'static [Publi
         licence: "MIT",
         citation: "M. Kelly, R. Longjohn, K. Nottingham: The UCI Machine Learning Repository, archive.ics.uci.edu",
         used_by: &["scale-mixture-nngp"],
+    }
+}
+
+/// A citation graph, as a public benchmark of graph networks has it.
+const fn planetoid_set(name: &'static str, title: &'static str, files: &'static [PublicFile]) -> PublicSet {
+    PublicSet {
+        name,
+        title,
+        files,
+        licence: "MIT",
+        citation: "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Galligher, T. Eliassi-Rad: Collective Classification in Network \
+                   Data. AI Magazine 29 (2008), 93-106; as in O. Shchur, M. Mumme, A. Bojchevski, S. Günnemann: Pitfalls of Graph \
+                   Neural Network Evaluation, arXiv 1811.05868",
+        used_by: &["forward-gnn"],
     }
 }
 

@@ -16,6 +16,8 @@ pub mod ef21_w;
 pub mod exact_permutations;
 #[cfg(feature = "reason")]
 pub mod fobar;
+#[cfg(feature = "graph")]
+pub mod forward_gnn;
 #[cfg(feature = "networks")]
 pub mod lipschitz;
 #[cfg(feature = "language")]

@@ -23,6 +23,8 @@ mod embedded;
 pub mod exact_permutations;
 #[cfg(feature = "reason")]
 pub mod fobar;
+#[cfg(feature = "graph")]
+pub mod forward_gnn;
 #[cfg(feature = "networks")]
 pub mod lipschitz;
 #[cfg(feature = "language")]
@@ -112,6 +114,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_optimize::schedule_refinement::CARD,
         study: &schedule_refinement::STUDY,
         bench: &bench::schedule_refinement::BENCH,
+    },
+    #[cfg(feature = "graph")]
+    Method {
+        card: &backstitch_graph::forward_gnn::CARD,
+        study: &forward_gnn::STUDY,
+        bench: &bench::forward_gnn::BENCH,
     },
     #[cfg(feature = "continual")]
     Method { card: &backstitch_continual::cuber::CARD, study: &cuber::STUDY, bench: &bench::cuber::BENCH },

@@ -18,6 +18,8 @@ mod ef21_w;
 mod exact_permutations;
 #[cfg(feature = "reason")]
 mod fobar;
+#[cfg(feature = "graph")]
+mod forward_gnn;
 #[cfg(feature = "reason")]
 mod in_process;
 #[cfg(feature = "reason")]
@@ -28,10 +30,11 @@ mod learn;
 mod lipschitz;
 #[cfg(feature = "language")]
 mod locality;
-#[cfg(any(feature = "optimize", feature = "statistics"))]
+#[cfg(any(feature = "graph", feature = "optimize", feature = "statistics"))]
 mod model_file;
 #[cfg(any(
     feature = "continual",
+    feature = "graph",
     feature = "language",
     feature = "networks",
     feature = "optimize",
@@ -101,6 +104,9 @@ pub(crate) enum Method {
     #[cfg(feature = "optimize")]
     #[command(about = backstitch_optimize::schedule_refinement::CARD.summary)]
     ScheduleRefinement(schedule_refinement::ScheduleRefinement),
+    #[cfg(feature = "graph")]
+    #[command(about = backstitch_graph::forward_gnn::CARD.summary)]
+    ForwardGnn(forward_gnn::ForwardGnnArguments),
     #[cfg(feature = "continual")]
     #[command(about = backstitch_continual::cuber::CARD.summary)]
     Cuber(cuber::CuberArguments),
@@ -152,6 +158,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::BlockDescent(arguments) => block_descent::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::ScheduleRefinement(refinement) => schedule_refinement::execute(&refinement, common),
+        #[cfg(feature = "graph")]
+        Method::ForwardGnn(arguments) => forward_gnn::execute(&arguments, common),
         #[cfg(feature = "continual")]
         Method::Cuber(arguments) => cuber::execute(&arguments, common),
         #[cfg(feature = "statistics")]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 #[cfg(any(
     feature = "continual",
+    feature = "graph",
     feature = "in-process",
     feature = "language",
     feature = "networks",
@@ -50,6 +51,7 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
 /// first is moved there.
 #[cfg(any(
     feature = "continual",
+    feature = "graph",
     feature = "in-process",
     feature = "language",
     feature = "networks",

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use backstitch_data::edges::read_edges_from;
+use backstitch_data::graph::read_graph_from;
 use backstitch_data::idx::read_idx_from;
 use backstitch_data::order::read_order_from;
 use backstitch_data::{LibsvmOptions, TableOptions, read_libsvm_from, read_table_from};
@@ -68,6 +69,14 @@ fn sparse_rows() {
 fn arrays_of_bytes() {
     replay("idx", |bytes, name| {
         let error = read_idx_from(bytes, name).err()?;
+        Some((error.to_string(), error.hint()))
+    });
+}
+
+#[test]
+fn graphs_with_features() {
+    replay("graph_npz", |bytes, name| {
+        let error = read_graph_from(bytes, name, 1 << 16).err()?;
         Some((error.to_string(), error.hint()))
     });
 }

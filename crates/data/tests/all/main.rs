@@ -6,6 +6,7 @@ mod corpus;
 mod directory;
 mod download;
 mod graph;
+mod graph_data;
 mod hash;
 mod libsvm;
 mod memory;
