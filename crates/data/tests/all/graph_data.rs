@@ -9,11 +9,12 @@ use backstitch_data::directory::DATA_VARIABLE;
 use backstitch_data::graph::{read_graph, read_graph_from, read_graph_tables};
 
 fn corpus(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/graph_npz").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/graph_npz").join(name))
+        .expect("a file")
 }
 
 fn reason(name: &str) -> String {
-    let error = read_graph_from(corpus(name).as_slice(), "g.npz", 1 << 16).unwrap_err();
+    let error = read_graph_from(corpus(name).as_slice(), "g.npz", 1 << 16).expect_err("a refusal");
     assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
     error.to_string()
 }
@@ -54,7 +55,7 @@ fn refusals_name_the_array_and_the_value() {
         let message = reason(name);
         assert!(message.starts_with("g.npz: ") && message.contains(part), "{name}: {message}");
     }
-    let error = read_graph_from(corpus("reads-sparse-rows").as_slice(), "g.npz", 100).unwrap_err();
+    let error = read_graph_from(corpus("reads-sparse-rows").as_slice(), "g.npz", 100).expect_err("a refusal");
     assert!(error.to_string().contains("more than 100 bytes"), "{error}");
 }
 
@@ -85,10 +86,10 @@ fn tables_are_read_and_refused_by_row() {
         ("from,to\n0,1\n", "a\n1\nx\n3\n", "node,label\n1,1\n", "x"),
     ] {
         let paths = [write("e", edge), write("f", feature), write("l", label)];
-        let error = read_graph_tables(&paths[0], &paths[1], Some(&paths[2])).unwrap_err();
+        let error = read_graph_tables(&paths[0], &paths[1], Some(&paths[2])).expect_err("a refusal");
         assert!(error.to_string().contains(part) && error.hint().is_some(), "{error}");
     }
-    let absent = read_graph(folder.path().join("absent.npz")).unwrap_err();
+    let absent = read_graph(folder.path().join("absent.npz")).expect_err("a refusal");
     assert!(absent.to_string().contains("there is no such file"), "{absent}");
 }
 
