@@ -164,7 +164,7 @@ pub const SHELF: &[Entry] = &[
     entry("penalty-bilevel", "On Penalty Methods for Nonconvex Bilevel Optimization and First-Order Stochastic Approximation", "2309.01753", 2023, Family::Optimize, State::Preview),
     entry("block-descent", "Let's Make Block Coordinate Descent Converge Faster: Faster Greedy Rules, Message-Passing, Active-Set Complexity, and Superlinear Convergence", "1712.08859", 2017, Family::Optimize, State::Preview),
     entry("schedule-refinement", "When, Why and How Much? Adaptive Learning Rate Scheduling by Refinement", "2310.07831", 2023, Family::Optimize, State::Preview),
-    entry("forward-gnn", "Forward Learning of Graph Neural Networks", "2403.11004", 2024, Family::Graph, State::Planned),
+    entry("forward-gnn", "Forward Learning of Graph Neural Networks", "2403.11004", 2024, Family::Graph, State::Preview),
     entry("w2pgnn", "When to Pre-Train Graph Neural Networks? From Data Generation Perspective!", "2303.16458", 2023, Family::Graph, State::Planned),
     entry("cgs", "Convergent Graph Solvers", "2106.01680", 2021, Family::Graph, State::Planned),
     entry("gsm-plus-plus", "Best of Both Worlds: Advantages of Hybrid Graph Sequence Models", "2411.15671", 2024, Family::Graph, State::Planned),

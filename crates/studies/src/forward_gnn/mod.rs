@@ -92,8 +92,19 @@ fn configuration(scale: Scale) -> Value {
         signal: 0.25,
     };
     json!(match scale {
-        Scale::Smoke =>
-            Configuration { hidden: 16, epochs: 4, settings: vec![BLOCKS.into()], nodes: 200, ..quick },
+        Scale::Smoke => {
+            let blocks = vec![BLOCKS.to_owned()];
+            Configuration {
+                hidden: 16,
+                epochs: 4,
+                settings: blocks.clone(),
+                forward_forward_settings: blocks.clone(),
+                virtual_nodes_settings: blocks.clone(),
+                link_settings: blocks,
+                nodes: 200,
+                ..quick
+            }
+        }
         Scale::Quick => quick,
         Scale::Paper => Configuration {
             epochs: 1_000,
