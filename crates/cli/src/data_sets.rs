@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use backstitch_claim::{Cell, DataSource, OWN_DATA, Run, Study};
+use backstitch_claim::{Cell, DataSource, OWN_DATA, Run, Scale, Study};
 use backstitch_data::catalogue::{CATALOGUE, PublicFile, PublicSet, public_set};
 use backstitch_data::directory::{DataDirectory, DirectoryError};
 use backstitch_data::hash::{content_sha256_of_file, sha256_of_bytes};
@@ -15,9 +15,11 @@ pub(crate) fn directory(common: &Common) -> Result<DataDirectory, Failure> {
     DataDirectory::resolve(common.data_dir.as_deref()).map_err(failure)
 }
 
-/// What a study needs, as this machine has it; with a file of the user's in their place if one was given.
+/// What a study needs, as this machine has it; with a file of the user's in their place if one was given. Sets that no cell of the scale
+/// reads need not be there, even where data is required.
 pub(crate) fn sources(
     study: &Study,
+    scale: Scale,
     own: Option<&Path>,
     common: &Common,
 ) -> Result<Vec<DataSource>, Failure> {
@@ -29,7 +31,15 @@ pub(crate) fn sources(
         return Ok(vec![DataSource { name: OWN_DATA.into(), path: Some(path), sha256: Some(sha256), hint }]);
     }
     let directory = directory(common)?;
-    study.data.iter().map(|name| source(public_set(name).map_err(Failure::internal)?, &directory)).collect()
+    let cells = (study.cells)(&(study.configuration)(scale), &[0]).map_err(Failure::internal)?;
+    study
+        .data
+        .iter()
+        .map(|name| {
+            let is_read = cells.iter().any(|cell| cell.data.iter().any(|set| set == name));
+            source(public_set(name).map_err(Failure::internal)?, &directory, is_read)
+        })
+        .collect()
 }
 
 /// Refuses data that has changed since the run was made: its results would stand under the hash of the old data.
@@ -72,9 +82,12 @@ pub(crate) fn failure(error: DirectoryError) -> Failure {
     Failure::input(&error).maybe_hint(error.hint())
 }
 
-fn source(set: &PublicSet, directory: &DataDirectory) -> Result<DataSource, Failure> {
+fn source(set: &PublicSet, directory: &DataDirectory, is_read: bool) -> Result<DataSource, Failure> {
     let hint = format!("get it with `backstitch data get {}`", set.name);
-    let files = directory.files_of(set).map_err(failure)?;
+    let files = match directory.files_of(set) {
+        Err(DirectoryError::Required { .. }) if !is_read => None,
+        found => found.map_err(failure)?,
+    };
     // A study asks for the folder of the first file, where most sets have all of theirs.
     let path = files.as_ref().and_then(|files| files.first()?.parent().map(Path::to_path_buf));
     let hashes: String = set.files.iter().map(|file| file.sha256).collect();

@@ -81,7 +81,7 @@ pub(crate) fn resolve(
         set: design.set.clone(),
         seeds: design.seeds,
         first_seed: common.seed,
-        data: data_sets::sources(method.study, design.data.as_deref(), common)?,
+        data: data_sets::sources(method.study, design.scale.into(), design.data.as_deref(), common)?,
         threads: threads_per_cell(jobs, common),
         arguments: provenance::command_line(),
         provenance: provenance::here(),
