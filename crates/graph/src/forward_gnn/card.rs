@@ -12,8 +12,8 @@ pub const CARD: Card = Card {
     summary: "Classes of nodes and missing links of a graph, by layers that each learn from a loss of their own, without backpropagation.",
     helps: "graphs whose nodes have features, some of them with labels; deep networks in little memory, since only one layer is in \
             training; seeing what each layer is worth, since each gives an answer",
-    does_not_help: "graphs without features or labels; classes of which no node may train; where memory is plenty, backpropagation with a \
-                    tuned step size is as accurate; forward-forward, which is here to be compared, is slower and less accurate",
+    does_not_help: "graphs without features or labels; classes of which no node may train; where memory is plenty, backpropagation, which \
+                    takes fewer passes; forward-forward takes a pass per class and is here to be compared",
     example: "backstitch run forward-gnn fit --graph cora.npz --out model/",
     deviations: &[
         "What decides when a layer stops is the validation of the sum over the layers so far.",

@@ -14,33 +14,41 @@ const fn arm(name: &'static str, role: Role, description: &'static str) -> Arm {
 }
 
 pub(super) const ARMS: &[Arm] = &[
-    arm("sf", Role::Method, "single forward, layer after layer; step size 1e-2 as all arms, no tuning"),
+    arm(
+        "sf",
+        Role::Method,
+        "single forward, layer after layer; step size 1e-2 as all arms, chosen on a pilot split",
+    ),
     arm(
         "sf-top-to-loss",
         Role::Method,
-        "single forward, layers above heard in the loss; the paper's setting, no tuning",
+        "single forward, layers above heard in the loss; step size as all arms, else the paper's setting",
     ),
     arm(
         "sf-top-to-input",
         Role::Method,
-        "single forward, layers above heard as input; the paper's setting, no tuning",
+        "single forward, layers above heard as input; step size as all arms, else the paper's setting",
     ),
     arm("sf-family", Role::Method, "of the three, the one with the best validation in this split"),
     arm(
         "ff-la",
         Role::Method,
-        "forward-forward with labels among the features; the paper's setting, no tuning",
+        "forward-forward with labels among the features; step size as all arms, else the paper's setting",
     ),
     arm(
         "ff-vn",
         Role::Method,
-        "forward-forward with labels as edges to virtual nodes; the paper's setting, no tuning",
+        "forward-forward with labels as edges to virtual nodes; step size as all arms, else the paper's setting",
     ),
-    arm("bp", Role::Baseline, "the same layers by backpropagation; step size 1e-2 as all arms, no tuning"),
+    arm(
+        "bp",
+        Role::Baseline,
+        "the same layers by backpropagation; step size 1e-2 as all arms, chosen on a pilot split",
+    ),
     arm(
         "mlp",
         Role::Baseline,
-        "a perceptron on the features alone, by backpropagation; step size 1e-2 as all arms, no tuning",
+        "a perceptron on the features alone, by backpropagation; step size 1e-2 as all arms, chosen on a pilot split",
     ),
     arm("sf-one-layer", Role::Control, "single forward with one layer: a second one that adds nothing"),
     arm("sf-untrained", Role::Control, "single forward whose layers keep their initial weights"),
@@ -55,9 +63,13 @@ pub(super) const ARMS: &[Arm] = &[
     arm(
         "link-sf",
         Role::Method,
-        "links by forward learning; step size 1e-2, no penalty, as the baseline; no tuning",
+        "links by forward learning; step size 1e-2 and no penalty, both chosen on a pilot split",
     ),
-    arm("link-bp", Role::Baseline, "links by backpropagation; step size 1e-2, no penalty; no tuning"),
+    arm(
+        "link-bp",
+        Role::Baseline,
+        "links by backpropagation; step size 1e-2 and no penalty, both chosen on a pilot split",
+    ),
     arm("link-neighbours", Role::Baseline, "the number of common neighbours; nothing to tune"),
     arm("link-untrained", Role::Control, "links by layers that keep their initial weights"),
 ];
