@@ -270,25 +270,9 @@ pub fn read_graph_tables(
     features: &Path,
     labels: Option<&Path>,
 ) -> Result<GraphData, GraphError> {
-    let table = |path: &Path| -> Result<Table, GraphError> {
-        read_table(path, &TableOptions::default()).map_err(|error| {
-            let hint = error.hint().unwrap_or_default();
-            GraphError { file: error.file.clone(), problem: error.problem.to_string(), hint }
-        })
-    };
-    let at = |path: &Path, (problem, hint): Refused| GraphError {
-        file: path.display().to_string(),
-        problem,
-        hint,
-    };
-    let rows = table(features)?;
-    let features_of = features_in(&rows).map_err(|refused| at(features, refused))?;
+    let features_of = features_in(&table(features)?).map_err(|refused| at(features, refused))?;
     let nodes = features_of.rows();
-    let pairs = pairs_in(&table(edges)?, "node", "node").and_then(|pairs| {
-        check_edges(&pairs, nodes)?;
-        Ok(pairs)
-    });
-    let pairs = pairs.map_err(|refused| at(edges, refused))?;
+    let pairs = read_node_pairs(edges, nodes)?;
     let labels_of = |path: &Path| -> Result<Vec<Option<usize>>, GraphError> {
         let found = pairs_in(&table(path)?, "node", "label").and_then(|pairs| {
             let mut labels = vec![None; nodes];
@@ -309,6 +293,38 @@ pub fn read_graph_tables(
     Ok(GraphData { edges: pairs, features: features_of, labels: labels.map(labels_of).transpose()? })
 }
 
+/// Reads a table with two columns of nodes, counted from 0, of which there are `nodes`.
+///
+/// # Errors
+/// The file cannot be read, has other columns, or names what is no node.
+pub fn read_node_pairs(path: &Path, nodes: usize) -> Result<Vec<(usize, usize)>, GraphError> {
+    let pairs = pairs_in(&table(path)?, "node", "node").and_then(|pairs| {
+        match pairs.iter().position(|&(from, to)| from.max(to) >= nodes) {
+            Some(place) => {
+                let node = pairs[place].0.max(pairs[place].1);
+                let problem = format!(
+                    "row {}: there is no node {node}; the graph has {nodes}, counted from 0",
+                    place + 1
+                );
+                refused(problem, "give pairs of nodes that have a row of features")
+            }
+            None => Ok(pairs),
+        }
+    });
+    pairs.map_err(|refused| at(path, refused))
+}
+
+fn table(path: &Path) -> Result<Table, GraphError> {
+    read_table(path, &TableOptions::default()).map_err(|error| {
+        let hint = error.hint().unwrap_or_default();
+        GraphError { file: error.file.clone(), problem: error.problem.to_string(), hint }
+    })
+}
+
+fn at(path: &Path, (problem, hint): Refused) -> GraphError {
+    GraphError { file: path.display().to_string(), problem, hint }
+}
+
 fn features_in(table: &Table) -> Result<SparseMatrix, Refused> {
     let Some(place) = table.columns.iter().position(|name| name == "node") else {
         return Ok(SparseMatrix::from_dense(&table.values));
@@ -320,7 +336,7 @@ fn features_in(table: &Table) -> Result<SparseMatrix, Refused> {
         let node = number(value).filter(|node| *node < rows);
         let Some(slot) = node.and_then(|node| order.get_mut(node)) else {
             let problem =
-                format!("row {row} is of node {value}, but {rows} rows are of nodes 0 to {}", rows - 1);
+                format!("row {} is of node {value}, but {rows} rows are of nodes 0 to {}", row + 1, rows - 1);
             return refused(problem, "give every node one row");
         };
         if slot.replace(row).is_some() {
@@ -344,7 +360,8 @@ fn pairs_in(table: &Table, first: &str, second: &str) -> Result<Vec<(usize, usiz
         let value = |column: usize, name: &str| {
             let value = table.values[(row, column)];
             number(value).ok_or_else(|| {
-                let problem = format!("row {row}: the {name} is {value}, but must be a whole number from 0");
+                let problem =
+                    format!("row {}: the {name} is {value}, but must be a whole number from 0", row + 1);
                 (problem, format!("number the {name}s from 0"))
             })
         };

@@ -1,9 +1,9 @@
 //! `backstitch run forward-gnn`: a graph in; classes of its nodes or scores of its missing links out.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use backstitch_data::graph::{GraphData, read_graph, read_graph_tables};
+use backstitch_data::graph::{GraphData, read_graph, read_graph_tables, read_node_pairs};
 use backstitch_graph::forward_gnn::{
     Convolution, ForwardGnn, Graph, Labels, Learned, Learner, LinkSplit, Model, Parameters, Prediction,
     Split, Task, area_under_curve,
@@ -379,28 +379,10 @@ fn predict(arguments: &PredictArguments, common: &Common) -> Result<i32, Failure
     Ok(EXIT_DONE)
 }
 
-fn link_lines(model: &Model, graph: &Graph, file: &std::path::Path) -> Result<String, Failure> {
-    use backstitch_data::table::{TableOptions, read_table};
-    let table = read_table(file, &TableOptions::default())
+fn link_lines(model: &Model, graph: &Graph, file: &Path) -> Result<String, Failure> {
+    let pairs = read_node_pairs(file, graph.nodes())
         .map_err(|error| Failure::input(&error).maybe_hint(error.hint()))?;
-    if table.columns.len() != 2 {
-        let message = format!("{} has {} columns, but must have two", file.display(), table.columns.len());
-        return Err(Failure::input(message).hint("give two columns of nodes, counted from 0"));
-    }
-    let number = |row: usize, column: usize| {
-        let value = table.values[(row, column)];
-        if value >= 0.0 && value.fract() == 0.0 && value < graph.nodes() as f64 {
-            return Ok(value as u32);
-        }
-        let message = format!(
-            "{}, row {row}: {value} is no node; nodes are whole numbers from 0 to {}",
-            file.display(),
-            graph.nodes() - 1
-        );
-        Err(Failure::input(message).hint("give pairs of nodes of the graph"))
-    };
-    let pairs = (0..table.values.rows()).map(|row| Ok((number(row, 0)?, number(row, 1)?)));
-    let pairs: Vec<(u32, u32)> = pairs.collect::<Result<_, Failure>>()?;
+    let pairs: Vec<(u32, u32)> = pairs.into_iter().map(|(from, to)| (from as u32, to as u32)).collect();
     let scores = model.link_scores(graph, &pairs).map_err(Failure::input)?;
     let mut csv = String::from("from,to,score\n");
     for ((from, to), score) in pairs.iter().zip(scores) {

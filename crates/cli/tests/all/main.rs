@@ -20,6 +20,8 @@ mod run_cuber;
 mod run_deep_xva;
 mod run_ef21_w;
 mod run_fobar;
+#[cfg(feature = "graph")]
+mod run_forward_gnn;
 mod run_language;
 mod run_lipschitz;
 mod run_locality;

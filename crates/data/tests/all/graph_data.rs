@@ -75,11 +75,11 @@ fn tables_are_read_and_refused_by_row() {
     assert_eq!(graph.labels.unwrap(), [Some(1), None, Some(0)]);
     assert_eq!(graph.features.row(2).iter().collect::<Vec<_>>(), [(1, 5.0)]);
     for (edge, feature, label, part) in [
-        ("from,to\n0,3\n", "a\n1\n2\n3\n", "node,label\n0,1\n", "joins nodes 0 and 3"),
-        ("from,to\n0,0.5\n", "a\n1\n2\n3\n", "node,label\n0,1\n", "row 0: the node is 0.5"),
+        ("from,to\n0,3\n", "a\n1\n2\n3\n", "node,label\n0,1\n", "row 1: there is no node 3"),
+        ("from,to\n0,0.5\n", "a\n1\n2\n3\n", "node,label\n0,1\n", "row 1: the node is 0.5"),
         ("from,to,w\n0,1,2\n", "a\n1\n2\n3\n", "node,label\n0,1\n", "there are 3 columns"),
         ("from,to\n0,1\n", "node,a\n1,1\n1,2\n", "node,label\n0,1\n", "node 1 has two rows"),
-        ("from,to\n0,1\n", "node,a\n7,1\n1,2\n", "node,label\n0,1\n", "row 0 is of node 7"),
+        ("from,to\n0,1\n", "node,a\n7,1\n1,2\n", "node,label\n0,1\n", "row 1 is of node 7"),
         ("from,to\n0,1\n", "a\n1\n2\n3\n", "node,label\n9,1\n", "node 9 has a label"),
         ("from,to\n0,1\n", "a\n1\n2\n3\n", "node,label\n1,1\n1,0\n", "node 1 is labelled twice"),
         ("from,to\n0,1\n", "a\n1\n2\n3\n", "node,label\n1,-1\n", "the label is -1"),
