@@ -74,7 +74,7 @@ enum MethodName {
     Deep,
     /// Least-squares Monte Carlo: polynomials, date by date
     Lsmc,
-    /// Inner simulations; no margin, MVA or FVA
+    /// Inner simulations; no MVA or FVA, and no netting set with margin
     Nested,
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn execute(arguments: &DeepXvaArguments, common: &Common) -> Result<i
     })?;
     let portfolio =
         Portfolio::from_toml(&text).map_err(|error| Failure::input(format!("{shown}: {error}")))?;
-    let valuation = method.value(&portfolio);
+    let valuation = method.value(&portfolio).map_err(|error| Failure::input(format!("{shown}: {error}")))?;
     let mut totals = valuation.sets.iter().flat_map(|set| [set.values.total, set.values.clean]);
     if let Some(wrong) = totals.find(|found| !(found.mean.is_finite() && found.standard_error.is_finite())) {
         return Err(Failure::input(format!("{shown}: values are not finite (one is {})", wrong.mean)).hint(
@@ -179,6 +179,9 @@ fn words(valuation: &Valuation) -> String {
         }
     }
     text.push_str("Standard errors in parentheses. Adjusted value = clean value - total.\n");
+    if valuation.sets.iter().flat_map(|set| set.values.adjustments).any(|adjustment| adjustment.is_none()) {
+        text.push_str("-: not valued by this method, and not in the total.\n");
+    }
     for set in &valuation.sets {
         let _ = write!(text, "\n{}\n{:<24}  {:>20}", set.values.name, "derivative in", "clean value");
         for name in ADJUSTMENTS {

@@ -88,7 +88,7 @@
 //!
 //! let portfolio = Portfolio::from_toml(EXAMPLE)?;
 //! let parameters = Parameters { method: Method::LeastSquares, paths: 1_024, regression_paths: 1_024, steps: 8, ..Parameters::default() };
-//! let found = DeepXva::new(parameters)?.value(&portfolio);
+//! let found = DeepXva::new(parameters)?.value(&portfolio)?;
 //! let [cva, ..] = found.counterparties[0].adjustments;
 //! assert!(cva.is_some_and(|cva| cva.mean > 0.0));
 //! # Ok::<(), backstitch_science::Error>(())

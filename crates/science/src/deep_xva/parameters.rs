@@ -12,7 +12,8 @@ pub enum Method {
     Deep,
     /// Regressions on polynomials, date by date.
     LeastSquares,
-    /// Inner simulations from every date of every path. No margin, no MVA and no FVA: they would need simulations within those.
+    /// Inner simulations from every date of every path. No MVA and no FVA, and no netting set with margin: they would need simulations
+    /// within those.
     Nested,
 }
 

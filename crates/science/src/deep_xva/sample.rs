@@ -1,10 +1,10 @@
 //! What a chunk of paths says of one netting set.
 
 use super::clean::trade_value;
-use super::flows::{Along, MVA, payoffs};
+use super::flows::{Along, payoffs};
 use super::layers::Layers;
 use super::numbers::{sum_of, vectorized};
-use super::parameters::{Method, Parameters};
+use super::parameters::Parameters;
 use super::portfolio::{NettingSet, Portfolio, Trade};
 use super::sensitivity::{Moments, Today};
 use super::simulation::{Chunk, Draws, Grid};
@@ -75,10 +75,6 @@ pub(crate) fn sample(
             columns[place] = totals;
             place += 1;
         }
-    }
-    if parameters.method == Method::Nested && layers.paying.contains(&MVA) {
-        // Inner simulations know no margin.
-        columns[1 + MVA] = Vec::new();
     }
     if !layers.funds {
         // Borrowing and lending at the risk-free rate cost nothing.

@@ -5,14 +5,14 @@ use rayon::prelude::*;
 use super::closed_form::default_probability;
 use super::layer::Layer;
 use super::layers::{Layers, VALUED_TILTED};
-use super::parameters::Parameters;
+use super::parameters::{Method, Parameters};
 use super::portfolio::Portfolio;
 use super::sample::{Sample, estimate, sample};
 use super::sensitivity::{Today, sensitivities};
 use super::simulation::{Draws, Grid, Tilt, simulate};
 use crate::Error;
 
-/// The method: `DeepXva::new(parameters)?.value(&portfolio)`.
+/// The method: `DeepXva::new(parameters)?.value(&portfolio)?`.
 #[derive(Clone, Debug)]
 pub struct DeepXva {
     parameters: Parameters,
@@ -61,7 +61,7 @@ pub struct Values {
     pub clean: Estimate,
     /// In the order of [`ADJUSTMENTS`]; `None` where the method has none.
     pub adjustments: [Option<Estimate>; 5],
-    /// All adjustments there are, costs less benefits: take it from the clean value.
+    /// All adjustments that are not `None`, costs less benefits: take it from the clean value.
     pub total: Estimate,
 }
 
@@ -135,8 +135,22 @@ impl DeepXva {
     }
 
     /// Learns the layers of every netting set and values them.
-    pub fn value(&self, portfolio: &Portfolio) -> Valuation {
+    ///
+    /// # Errors
+    /// A netting set has initial margin, and the method is [`Method::Nested`]: CVA and DVA rest on margin, which inner simulations do not
+    /// have.
+    pub fn value(&self, portfolio: &Portfolio) -> Result<Valuation, Error> {
         let parameters = &self.parameters;
+        let mut sets = portfolio.netting_sets.iter();
+        if let (Method::Nested, Some(set)) = (parameters.method, sets.find(|set| set.margin.is_some())) {
+            return Err(Error::Portfolio {
+                problem: format!(
+                    "netting set `{}` has initial margin, which inner simulations do not have",
+                    set.name
+                ),
+                way_out: "take networks or least squares, or leave out margin_level and margin_days".into(),
+            });
+        }
         let grid = Grid::new(portfolio, parameters.steps);
         let layers: Vec<Layers> = portfolio
             .netting_sets
@@ -199,7 +213,7 @@ impl DeepXva {
                 values(portfolio, name, counterparty, &theirs, &samples, &tilted)
             })
             .collect();
-        Valuation { times: grid.times, counterparties, sets }
+        Ok(Valuation { times: grid.times, counterparties, sets })
     }
 
     /// For each of some sets, what the chunks say.

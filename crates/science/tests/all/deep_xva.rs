@@ -39,7 +39,7 @@ fn quick(method: Method) -> Parameters {
 }
 
 fn only_set(parameters: Parameters, portfolio: &Portfolio) -> SetValuation {
-    DeepXva::new(parameters).unwrap().value(portfolio).sets.remove(0)
+    DeepXva::new(parameters).unwrap().value(portfolio).unwrap().sets.remove(0)
 }
 
 #[track_caller]
@@ -288,7 +288,7 @@ fn nothing_depends_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let training = Training { iterations: 3, batch: 64, ..Training::default() };
         let parameters = Parameters { paths: 700, steps: 6, training, ..Parameters::default() };
-        pool.install(|| DeepXva::new(parameters).unwrap().value(&portfolio))
+        pool.install(|| DeepXva::new(parameters).unwrap().value(&portfolio).unwrap())
     };
     let one = with(1);
     assert_eq!(one, with(3));
@@ -298,8 +298,10 @@ fn nothing_depends_on_the_number_of_threads() {
 #[test]
 fn the_total_of_a_counterparty_is_that_of_its_sets() {
     let portfolio = Portfolio::from_toml(EXAMPLE).unwrap();
-    let found =
-        DeepXva::new(Parameters { paths: 2_048, ..quick(Method::LeastSquares) }).unwrap().value(&portfolio);
+    let found = DeepXva::new(Parameters { paths: 2_048, ..quick(Method::LeastSquares) })
+        .unwrap()
+        .value(&portfolio)
+        .unwrap();
     for (position, counterparty) in found.counterparties.iter().enumerate() {
         let sets = found.sets.iter().filter(|set| set.counterparty == position);
         let total: f64 = sets.map(|set| set.values.total.mean).sum();

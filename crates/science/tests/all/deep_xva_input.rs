@@ -28,8 +28,10 @@ fn numbers_outside_their_range_are_named() {
     let text = refused("volatility = 0.25  ", "volatility = -0.25");
     assert_eq!(
         text,
-        "volatility of factor `index` is -0.25, but must be above 0; give it per year, as in 0.25"
+        "volatility of factor `index` is -0.25, but must be above 0 and at most 10; give it per year, as in 0.25"
     );
+    assert!(refused("volatility = 0.25  ", "volatility = 1e200").contains("at most 10"));
+    assert!(refused("volatility = 12.0", "volatility = -1.0").contains("in the units of the factor"));
     assert!(refused("start = 100.0", "start = -3.0").contains("take kind \"ou\""));
     assert!(refused("recovery = 0.3", "recovery = 1.3").contains("recovery of counterparty `volt` is 1.3"));
     assert!(refused("maturity = 0.5", "maturity = 0.0").contains("maturity of trade `sold-put` is 0"));

@@ -23,7 +23,7 @@ fn two_names(rate: f64, bank: (f64, f64, f64), counterparty: (f64, f64, f64), co
 fn cva(portfolio: &Portfolio, steps: usize) -> Estimate {
     let method = Method::LeastSquares;
     let parameters = Parameters { method, paths: 40_960, steps, tilt_below: 0.0, ..Parameters::default() };
-    DeepXva::new(parameters).unwrap().value(portfolio).sets[0].values.adjustments[0].unwrap()
+    DeepXva::new(parameters).unwrap().value(portfolio).unwrap().sets[0].values.adjustments[0].unwrap()
 }
 
 #[track_caller]

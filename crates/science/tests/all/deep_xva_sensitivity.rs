@@ -22,7 +22,7 @@ fn portfolio(barrier: f64, kind: &str) -> Portfolio {
 fn value(method: Method, portfolio: &Portfolio) -> SetValuation {
     let training = Training { iterations: 100, batch: 128, ..Training::default() };
     let parameters = Parameters { method, training, formulas: false, steps: 20, ..Parameters::default() };
-    DeepXva::new(parameters).unwrap().value(portfolio).sets.remove(0)
+    DeepXva::new(parameters).unwrap().value(portfolio).unwrap().sets.remove(0)
 }
 
 #[track_caller]
@@ -81,7 +81,7 @@ fn drivers_that_follow_from_others_have_none() {
     let portfolio = Portfolio::from_toml(&text).unwrap();
     let parameters =
         Parameters { method: Method::LeastSquares, steps: 6, paths: 512, ..Parameters::default() };
-    let found = DeepXva::new(parameters).unwrap().value(&portfolio);
+    let found = DeepXva::new(parameters).unwrap().value(&portfolio).unwrap();
     let [alike, other] = &found.sets[..] else { panic!() };
     assert!(alike.sensitivities.iter().all(|of| of.adjustments[0].is_none()));
     assert!(other.sensitivities.iter().all(|of| of.adjustments[0].is_some()));

@@ -168,8 +168,8 @@ fn ours(request: &Value) -> Result<Reply, String> {
 }
 
 fn value(parameters: &Parameters, portfolio: &Portfolio) -> Result<SetValuation, String> {
-    let method = DeepXva::new(parameters.clone()).map_err(|error| error.to_string())?;
-    Ok(method.value(portfolio).sets.swap_remove(0))
+    let valuation = DeepXva::new(parameters.clone()).and_then(|method| method.value(portfolio));
+    Ok(valuation.map_err(|error| error.to_string())?.sets.swap_remove(0))
 }
 
 fn timed(parameters: &Parameters, portfolio: &Portfolio) -> Result<(f64, SetValuation), String> {

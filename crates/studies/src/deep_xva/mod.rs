@@ -221,7 +221,7 @@ fn run(cell: &Cell, context: &mut CellContext<'_>) -> Result<(), CellError> {
 }
 
 fn value(parameters: Parameters, portfolio: &Portfolio) -> Result<Valuation, CellError> {
-    Ok(DeepXva::new(parameters).map_err(CellError::new)?.value(portfolio))
+    DeepXva::new(parameters).and_then(|method| method.value(portfolio)).map_err(CellError::new)
 }
 
 fn only_set(parameters: Parameters, portfolio: &Portfolio) -> Result<SetValuation, CellError> {

@@ -169,11 +169,12 @@ impl MarketEntry {
 impl Factor {
     fn check(&self) -> Result<(), Error> {
         let name = |what: &str| format!("{what} of factor `{}`", self.name);
-        check(&name("volatility"), self.volatility, positive, "above 0", "give it per year, as in 0.25")?;
         check(&name("mean"), self.mean, f64::is_finite, "finite", "give the level that it returns to")?;
-        check(&name("yield"), self.income, f64::is_finite, "finite", "give it per year, as in 0.01")?;
+        let moderate = |x: f64| x.abs() <= MOST_RATE;
+        check(&name("yield"), self.income, moderate, "between -10 and 10", "give it per year, as in 0.01")?;
         match self.kind {
             FactorKind::Gbm => {
+                check_volatility(&name("volatility"), self.volatility)?;
                 check(
                     &name("start"),
                     self.start,
@@ -186,6 +187,8 @@ impl Factor {
                 check(&name("mean"), self.mean, |x| x == 0.0, "0 for kind \"gbm\"", way_out)
             }
             FactorKind::Ou => {
+                let way_out = "give it per year, in the units of the factor";
+                check(&name("volatility"), self.volatility, positive, "above 0", way_out)?;
                 check(&name("start"), self.start, f64::is_finite, "finite", "give today's value")?;
                 let way_out = "leave it out, or take kind \"gbm\"";
                 check(&name("yield"), self.income, |x| x == 0.0, "0 for kind \"ou\"", way_out)?;
@@ -207,7 +210,7 @@ impl Firm {
         let name = |what: &str| format!("{what} of {who}");
         check(&name("assets"), self.assets, positive, "above 0", "only their ratio to the barrier matters")?;
         check(&name("barrier"), self.barrier, positive, "above 0", "only its ratio to the assets matters")?;
-        check(&name("volatility"), self.volatility, positive, "above 0", "give it per year, as in 0.3")?;
+        check_volatility(&name("volatility"), self.volatility)?;
         let share = |x: f64| (0.0..=1.0).contains(&x);
         check(
             &name("recovery"),
@@ -318,6 +321,12 @@ impl TradeEntry {
 
 fn factors_can_be_negative(factors: &[Factor], underlying: &[(usize, f64)]) -> bool {
     underlying.iter().any(|&(index, weight)| weight < 0.0 || factors[index].kind == FactorKind::Ou)
+}
+
+/// Of what moves by shares: beyond the bound, almost every path ends at nothing within a day.
+fn check_volatility(name: &str, value: f64) -> Result<(), Error> {
+    let allowed = |x: f64| x > 0.0 && x <= MOST_RATE;
+    check(name, value, allowed, "above 0 and at most 10", "give it per year, as in 0.25")
 }
 
 fn positive(x: f64) -> bool {
