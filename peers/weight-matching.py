@@ -1,9 +1,13 @@
-"""scipy's exact assignment, alone and inside our own transcription of the published coordinate descent, beside the program.
+"""scipy's exact assignment, alone and inside our own transcription of the published coordinate descent, and rebasin, beside the program.
 
-A request is {"peer": "scipy", "task": "assignment", "file": "costs.bin", "size": 2048, "repeat": 3}, or {"task": "matching", "first":
-"a.bin", "second": "b.bin", "widths": [784, 512, 512, 512, 10], ...}: files of double precision, weights (outputs x inputs) and bias of
-layer after layer. Its time is the median, after one round that warms up.
+A request is {"peer": "scipy", "task": "assignment", "file": "costs.bin", "size": 2048, "repeat": 3}, or {"peer": "rebasin", "task":
+"matching", "first": "a.bin", "second": "b.bin", "widths": [784, 512, 512, 512, 10], ...}: files of double precision, weights (outputs x
+inputs) and bias of layer after layer. Rebasin traces the networks to find what may be permuted; that is part of its time. Times are
+medians, after one round that warms up.
 """
+
+import copy
+import importlib.util
 
 import contestant
 
@@ -15,7 +19,13 @@ def load():
     return numpy, scipy.optimize.linear_sum_assignment
 
 
-VERSIONS, LOADED = contestant.load({"scipy": ("scipy", load)})
+def load_rebasin():
+    """Only whether it is there: torch, loaded, would count as memory of scipy."""
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("rebasin") is None:
+        raise ImportError("rebasin")
+
+
+VERSIONS, LOADED = contestant.load({"scipy": ("scipy", load), "rebasin": ("rebasin", load_rebasin)})
 
 
 def layers(numpy, file, widths):
@@ -55,7 +65,38 @@ def matching(numpy, assign, ours, theirs):
     return float(numpy.sqrt(square))
 
 
+def network(torch, layers):
+    """A perceptron with these weights."""
+    modules = []
+    for weights, bias in layers:
+        linear = torch.nn.Linear(weights.shape[1], weights.shape[0], dtype=torch.float64)
+        linear.weight.data, linear.bias.data = torch.from_numpy(weights.copy()), torch.from_numpy(bias.copy())
+        modules += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*modules[:-1])
+
+
+def rebased(torch, descent, ours, theirs):
+    """The distance to the second network once rebasin has permuted it, which it does in place."""
+    theirs = copy.deepcopy(theirs)
+    descent(ours, theirs, torch.zeros(1, ours[0].in_features, dtype=torch.float64)).rebasin()
+    pairs = zip(ours.parameters(), theirs.parameters())
+    return float(sum(((own - other) ** 2).sum() for own, other in pairs).sqrt())
+
+
 def answer(request):
+    if request["peer"] == "rebasin":
+        import torch
+        from rebasin import PermutationCoordinateDescent as descent
+
+        numpy = LOADED["scipy"][0]
+        ours, theirs = (network(torch, layers(numpy, request[name], request["widths"])) for name in ("first", "second"))
+
+        def work():
+            return rebased(torch, descent, ours, theirs)
+
+        work()
+        seconds, value = contestant.timed(work, int(request["repeat"]))
+        return seconds, {"value": value}
     numpy, assign = LOADED["scipy"]
     if request["task"] == "assignment":
         size = request["size"]

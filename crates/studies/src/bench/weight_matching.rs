@@ -1,6 +1,7 @@
 //! The bench of `weight-matching`: one exact assignment, and the matching of two perceptrons until nothing moves, beside scipy's
-//! assignment in a transcription of the published descent. The second perceptron is the first with noise, permuted: both sides then
-//! end at the same distance, whatever order they visit permutations in.
+//! assignment in a transcription of the published descent; and the same from networks alone, what may be permuted to be found, beside
+//! rebasin. The second perceptron is the first with noise, permuted: all then end at the same distance, whatever order they visit
+//! permutations in.
 
 use std::path::Path;
 use std::time::Instant;
@@ -52,13 +53,18 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         let files = ["first", "second"].map(|which| folder.join(format!("{which}-{}.bin", shown.join("-"))));
         write(&files[0], &first)?;
         write(&files[1], &second)?;
-        works.push(Work {
-            name,
-            peer: Some("scipy"),
-            request: json!({"peer": "scipy", "task": "matching", "first": files[0], "second": files[1], "widths": widths,
-                "repeat": repeat}),
-            compare: Box::new(compare),
-        });
+        for (peer, task, name) in [
+            ("scipy", "matching", name.clone()),
+            ("rebasin", "from networks", format!("{name}, what may be permuted to be found")),
+        ] {
+            works.push(Work {
+                name,
+                peer: Some(peer),
+                request: json!({"peer": peer, "task": task, "first": files[0], "second": files[1], "widths": widths,
+                    "repeat": repeat}),
+                compare: Box::new(compare),
+            });
+        }
     }
     Ok(works)
 }
@@ -135,13 +141,19 @@ fn ours(request: &Value) -> Result<Reply, String> {
         let (first, second) =
             (network(&widths, &read(request, "first")?)?, network(&widths, &read(request, "second")?)?);
         let failed = |error: backstitch_networks::Error| error.to_string();
-        let specification = Specification::found(&first, None).map_err(failed)?;
+        let known = match request["task"].as_str() {
+            Some("matching") => Some(Specification::found(&first, None).map_err(failed)?),
+            _ => None,
+        };
         let method = WeightMatching::new(Parameters::default()).map_err(failed)?;
         Box::new(move || {
-            Ok(method
-                .weights(&specification, std::hint::black_box(&first), &second)
-                .map_err(failed)?
-                .distance_after)
+            let first = std::hint::black_box(&first);
+            let found = match &known {
+                Some(specification) => method.weights(specification, first, &second),
+                None => Specification::found(first, None)
+                    .and_then(|specification| method.weights(&specification, first, &second)),
+            };
+            Ok(found.map_err(failed)?.distance_after)
         })
     };
     let mut value = work()?;
