@@ -46,7 +46,7 @@ Examples:
   backstitch run weight-matching a.safetensors b.safetensors --layers resnet.json --data train.csv --method activations --permuted b-permuted.safetensors"
 )]
 pub(crate) struct WeightMatchingArguments {
-    /// The network that stays as it is: safetensors, or a folder with model.safetensors
+    /// The network that stays as it is: safetensors, or a folder with model.safetensors or its index of several files
     #[arg(value_name = "FIRST")]
     first: PathBuf,
     /// The network that is permuted
@@ -272,23 +272,38 @@ fn refuse_places(arguments: &WeightMatchingArguments) -> Result<(), Failure> {
             refuse_same(file, other, name)?;
         }
         for other in [&arguments.first, &arguments.second].into_iter().chain(&arguments.many) {
-            refuse_same(file, &weights_file(other), "a network that is read")?;
+            for read in weights_files(other)? {
+                refuse_same(file, &read, "a network that is read")?;
+            }
         }
     }
     Ok(())
 }
 
-fn weights_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() }
+/// The folder of a network: the path itself, or the one that its file is in.
+fn folder(path: &Path) -> PathBuf {
+    if path.is_dir() { path.to_owned() } else { path.with_file_name("") }
+}
+
+/// The file of the weights, or those that an index spreads them over.
+fn weights_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    const INDEX: &str = "model.safetensors.index.json";
+    let single = path.join("model.safetensors");
+    let index = match path.is_dir() {
+        true if single.exists() || !path.join(INDEX).exists() => return Ok(vec![single]),
+        true => path.join(INDEX),
+        false if path.extension().is_some_and(|extension| extension == "json") => path.to_owned(),
+        false => return Ok(vec![path.to_owned()]),
+    };
+    let parts = Checkpoint::parts(&bytes(&index)?)
+        .map_err(|error| Failure::input(format!("{}: {error}", index.display())))?;
+    Ok(parts.iter().map(|part| index.with_file_name(part)).collect())
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| {
-        let failure = Failure::input(format!("{} cannot be read: {error}", file.display()));
-        if file.with_file_name("model.safetensors.index.json").exists() {
-            return failure.hint("weights in several files are not read; save them as one");
-        }
-        failure.hint("give a safetensors file, or a folder with model.safetensors")
+        Failure::input(format!("{} cannot be read: {error}", file.display()))
+            .hint("give a safetensors file, an index of several, or a folder with model.safetensors")
     })
 }
 
@@ -303,10 +318,13 @@ fn read(arguments: &WeightMatchingArguments) -> Result<Inputs, Failure> {
     };
     let mut networks = Vec::new();
     for path in [&arguments.first, &arguments.second].into_iter().chain(&arguments.many) {
-        let file = weights_file(path);
-        let network = Checkpoint::read(&bytes(&file)?).map_err(in_file(&file))?;
+        let mut network = Checkpoint::default();
+        for file in weights_files(path)? {
+            let part = Checkpoint::read(&bytes(&file)?).map_err(in_file(&file))?;
+            network.join(part).map_err(in_file(&file))?;
+        }
         if let Some(first) = networks.first() {
-            Checkpoint::check_like(first, &network).map_err(in_file(&file))?;
+            Checkpoint::check_like(first, &network).map_err(in_file(path))?;
         }
         networks.push(network);
     }
@@ -349,7 +367,7 @@ fn read(arguments: &WeightMatchingArguments) -> Result<Inputs, Failure> {
         (Some(file), _) => Specification::from_json(&text(file)?, &networks[0]).map_err(in_file(file))?,
         (None, Some(layers)) => layers.specification(&networks[0]).map_err(Failure::input)?,
         (None, None) => {
-            let beside = weights_file(&arguments.first).with_file_name("config.json");
+            let beside = folder(&arguments.first).join("config.json");
             let file = arguments.config.clone().or_else(|| beside.exists().then_some(beside));
             let configuration = file.as_deref().map(text).transpose()?;
             Specification::found(&networks[0], configuration.as_deref()).map_err(in_file(&arguments.first))?

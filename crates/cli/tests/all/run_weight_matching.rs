@@ -57,6 +57,45 @@ fn numbers(sandbox: &Sandbox, name: &str) -> Vec<f32> {
 }
 
 #[test]
+fn weights_in_several_files_are_one_network() {
+    let sandbox = sandbox();
+    std::fs::create_dir(sandbox.path("b")).unwrap();
+    let order = [2, 0, 1];
+    let weights: Vec<f32> = order.iter().flat_map(|&unit| ROWS[unit]).collect();
+    let bias = order.map(|unit| BIAS[unit]);
+    let last: Vec<f32> = COLUMNS.iter().flat_map(|row| order.map(|unit| row[unit])).collect();
+    sandbox.write(
+        "b/part-1.safetensors",
+        safetensors(&[("0.weight", &[3, 2], &weights), ("0.bias", &[3], &bias)]),
+    );
+    sandbox.write("b/part-2.safetensors", safetensors(&[("2.weight", &[2, 3], &last)]));
+    let parts = json!({"0.weight": "part-1.safetensors", "0.bias": "part-1.safetensors", "2.weight": "part-2.safetensors"});
+    let index = "b/model.safetensors.index.json";
+    sandbox.write(index, json!({"weight_map": parts}).to_string());
+    let whole = sandbox.expect(0, &[&RUN[..], &["--out", "m.safetensors"]].concat()).stdout;
+    for second in ["b", index] {
+        let run = ["run", "weight-matching", "a.safetensors", second, "--out", "parts.safetensors"];
+        assert_eq!(sandbox.expect(0, &run).stdout, whole);
+        assert_eq!(bytes(&sandbox, "parts.safetensors"), bytes(&sandbox, "m.safetensors"));
+    }
+    let run = ["run", "weight-matching", "a.safetensors", "b", "--out"];
+    let said = sandbox.expect(2, &[&run[..], &["b/part-2.safetensors"]].concat()).stderr;
+    assert!(said.contains("a network that is read"), "{said}");
+    sandbox.write("b/part-2.safetensors", safetensors(&[("0.bias", &[3], &bias)]));
+    let said = sandbox.expect(2, &[&run[..], &["x.safetensors"]].concat()).stderr;
+    assert!(said.contains("part-2.safetensors: tensor \"0.bias\": it stands in two parts"), "{said}");
+    sandbox.write(index, json!({"weight_map": {"0.bias": "../part-1.safetensors"}}).to_string());
+    let said = sandbox.expect(2, &[&run[..], &["x.safetensors"]].concat()).stderr;
+    assert!(said.contains("is not a file of the same folder"), "{said}");
+    sandbox.write(index, "{}");
+    let said = sandbox.expect(2, &[&run[..], &["x.safetensors"]].concat()).stderr;
+    assert!(
+        said.contains("this is no index of weights") && !sandbox.path("x.safetensors").exists(),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_permuted_copy_is_merged_to_itself() {
     let sandbox = sandbox();
     let rest = ["--out", "m.safetensors", "--permuted", "p.safetensors", "--write-spec", "spec.json"];

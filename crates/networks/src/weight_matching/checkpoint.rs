@@ -1,6 +1,6 @@
 //! Weights as files have them: named tensors, each in its own type of numbers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
@@ -82,6 +82,46 @@ impl Checkpoint {
             found.add(name, Tensor { shape: view.shape().to_vec(), numbers })?;
         }
         Ok(found)
+    }
+
+    /// The files that an index (`model.safetensors.index.json`) spreads the tensors over, beside it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the text is no index, or names files elsewhere.
+    pub fn parts(index: &[u8]) -> Result<BTreeSet<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        let found: Index = serde_json::from_slice(index).map_err(|error| Error::Model {
+            problem: format!("this is no index of weights: {error}"),
+            way_out: "give it a `weight_map` from tensors to files",
+        })?;
+        let parts: BTreeSet<String> = found.weight_map.into_values().collect();
+        match parts.iter().find(|part| part.contains(['/', '\\'])) {
+            Some(part) => Err(Error::Model {
+                problem: format!("the part {part:?} is not a file of the same folder"),
+                way_out: "put the parts beside their index",
+            }),
+            None => Ok(parts),
+        }
+    }
+
+    /// Takes over the tensors of another part of the same network.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for a tensor that both parts have.
+    pub fn join(&mut self, part: Self) -> Result<(), Error> {
+        if let Some(name) = part.tensors.keys().find(|name| self.tensors.contains_key(*name)) {
+            return Err(Error::Tensor {
+                name: name.clone(),
+                problem: "it stands in two parts".into(),
+                way_out: "save the weights again",
+            });
+        }
+        self.tensors.extend(part.tensors);
+        self.metadata = self.metadata.take().or(part.metadata);
+        Ok(())
     }
 
     /// Adds a tensor in double precision, or puts it in the place of another.
