@@ -100,19 +100,18 @@ fn forward_of<T: Real, C: Curve>(x: &[T], y: &mut [T]) {
     });
 }
 
-/// `∂x = f′(x) ∂y`.
-pub fn backward<T: Real>(function: Function, x: &[T], dy: &[T], dx: &mut [T]) {
-    with_curve!(function, backward_of(x, dy, dx));
+/// `∂x = f′(x) ∂y`, in the place of `∂y`.
+pub fn backward<T: Real>(function: Function, x: &[T], dy: &mut [T]) {
+    with_curve!(function, backward_of(x, dy));
 }
 
-fn backward_of<T: Real, C: Curve>(x: &[T], dy: &[T], dx: &mut [T]) {
-    let pieces = (dx.par_chunks_mut(PIECE), x.par_chunks(PIECE), dy.par_chunks(PIECE)).into_par_iter();
-    pieces.for_each(|(dx, x, dy)| {
+fn backward_of<T: Real, C: Curve>(x: &[T], dy: &mut [T]) {
+    dy.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(dy, x)| {
         vectorized(
             #[inline(always)]
             || {
-                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                    *dx = C::slope(x) * dy;
+                for (dy, &x) in dy.iter_mut().zip(x) {
+                    *dy = C::slope(x) * *dy;
                 }
             },
         );

@@ -2,34 +2,31 @@
 
 use rayon::prelude::*;
 
-use crate::product::{View, ViewMut, product};
+use crate::product::{View, ViewMut, product, product_of};
 use crate::real::{Real, piece_rows, vectorized};
 
-/// `x` is `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`; writes `y` `[rows, outputs]`.
-pub fn forward<T: Real>(x: &[T], weight: &[T], bias: Option<&[T]>, shape: [usize; 3], y: &mut [T]) {
-    let [rows, inputs, outputs] = shape;
-    if let Some(bias) = bias {
-        y.par_chunks_mut((piece_rows(outputs) * outputs).max(1)).for_each(|piece| {
-            for row in piece.chunks_exact_mut(outputs) {
-                row.copy_from_slice(bias);
-            }
-        });
-    }
+/// `x` is `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`; gives `y` `[rows, outputs]`.
+pub fn forward<T: Real>(
+    x: &[T],
+    weight: &[T],
+    bias: Option<&[T]>,
+    [rows, inputs, outputs]: [usize; 3],
+) -> Vec<T> {
     let (x, weight) = (View::whole(x, [rows, inputs]), View::whole(weight, [inputs, outputs]));
-    product(ViewMut::whole(y, [rows, outputs]), bias.is_some(), T::ONE, x, weight, true);
+    let Some(bias) = bias else { return product_of(x, weight, true) };
+    let mut y = bias.repeat(rows);
+    product(ViewMut::whole(&mut y, [rows, outputs]), true, T::ONE, x, weight, true);
+    y
 }
 
 /// `∂x = ∂y Wᵀ`.
-pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], [rows, inputs, outputs]: [usize; 3], dx: &mut [T]) {
-    let (dy, weight) =
-        (View::whole(dy, [rows, outputs]), View::whole(weight, [inputs, outputs]).transposed());
-    product(ViewMut::whole(dx, [rows, inputs]), false, T::ONE, dy, weight, true);
+pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], [rows, inputs, outputs]: [usize; 3]) -> Vec<T> {
+    product_of(View::whole(dy, [rows, outputs]), View::whole(weight, [inputs, outputs]).transposed(), true)
 }
 
 /// `∂W = xᵀ ∂y`.
-pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], [rows, inputs, outputs]: [usize; 3], dw: &mut [T]) {
-    let (x, dy) = (View::whole(x, [rows, inputs]).transposed(), View::whole(dy, [rows, outputs]));
-    product(ViewMut::whole(dw, [inputs, outputs]), false, T::ONE, x, dy, true);
+pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], [rows, inputs, outputs]: [usize; 3]) -> Vec<T> {
+    product_of(View::whole(x, [rows, inputs]).transposed(), View::whole(dy, [rows, outputs]), true)
 }
 
 /// `∂b`: the sum of the rows of `∂y`.

@@ -49,13 +49,12 @@ pub fn forward<T: Real>(x: &[T], weight: &[T], bias: Option<&[T]>, epsilon: f64,
     moments
 }
 
-/// The derivatives: writes `∂x`, `∂γ` and, for layer norm, `∂β`.
+/// The derivatives: `∂x` in the place of `∂y`; writes `∂γ` and, for layer norm, `∂β`.
 pub fn backward<T: Real>(
     x: &[T],
     weight: &[T],
     moments: &[[T; 2]],
-    dy: &[T],
-    dx: &mut [T],
+    dy: &mut [T],
     d_weight: &mut [T],
     d_bias: Option<&mut [T]>,
 ) {
@@ -64,32 +63,29 @@ pub fn backward<T: Real>(
         return;
     }
     let (rows, centred) = (piece_rows(width), d_bias.is_some());
-    let inputs = (x.par_chunks(rows * width), dy.par_chunks(rows * width), moments.par_chunks(rows));
-    let partial: Vec<(Vec<T>, Vec<T>)> = dx
+    let inputs = (x.par_chunks(rows * width), moments.par_chunks(rows));
+    let partial: Vec<(Vec<T>, Vec<T>)> = dy
         .par_chunks_mut(rows * width)
         .zip(inputs.into_par_iter())
-        .map(|(dx, (x, dy, moments))| {
+        .map(|(dy, (x, moments))| {
             let (mut d_weight, mut d_bias) = (vec![T::ZERO; width], vec![T::ZERO; width]);
             let mut normal = vec![T::ZERO; width];
             vectorized(
                 #[inline(always)]
                 || {
-                    let rows = dx
-                        .chunks_exact_mut(width)
-                        .zip(x.chunks_exact(width))
-                        .zip(dy.chunks_exact(width))
-                        .zip(moments);
-                    for (((dx, x), dy), &[mean, scale]) in rows {
+                    for ((dy, x), &[mean, scale]) in
+                        dy.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(moments)
+                    {
                         for at in 0..width {
                             normal[at] = (x[at] - mean) * scale;
                             d_weight[at] += dy[at] * normal[at];
                             d_bias[at] += dy[at];
-                            dx[at] = dy[at] * weight[at];
+                            dy[at] = dy[at] * weight[at];
                         }
                         let size = T::of(width as f64);
-                        let along = dot(dx, &normal) / size;
-                        let level = if centred { sum(dx) / size } else { T::ZERO };
-                        for (dx, &normal) in dx.iter_mut().zip(&normal) {
+                        let along = dot(dy, &normal) / size;
+                        let level = if centred { sum(dy) / size } else { T::ZERO };
+                        for (dx, &normal) in dy.iter_mut().zip(&normal) {
                             *dx = scale * (*dx - level - normal * along);
                         }
                     }

@@ -93,26 +93,68 @@ pub(crate) fn product<T: Real>(
         a.rows == out.rows && b.columns == out.columns && a.columns == b.rows,
         "shapes of a matrix product"
     );
-    let (m, n, k) = (out.rows, out.columns, a.columns);
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes pointers; every view was checked against its slice when it was made"
+    )]
+    // SAFETY: all of `out` lies inside its slice, which is borrowed mutably, and its rows do not overlap.
+    unsafe {
+        multiply(out.data.as_mut_ptr(), out.stride, add, alpha, a, b, parallel);
+    }
+}
+
+/// `a b`, in memory that is not cleared before.
+pub(crate) fn product_of<T: Real>(a: View<'_, T>, b: View<'_, T>, parallel: bool) -> Vec<T> {
+    assert!(a.columns == b.rows, "shapes of a matrix product");
+    let size = a.rows * b.columns;
+    if a.columns == 0 {
+        return vec![T::ZERO; size];
+    }
+    let mut out: Vec<T> = Vec::with_capacity(size);
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes pointers, and clearing what it writes takes a share of a training step"
+    )]
+    // SAFETY: there is room for `size` values, rows of `b.columns` one after the other; all are written, because `a` and `b` are not
+    // empty along what is summed, and none is read before.
+    unsafe {
+        multiply(out.as_mut_ptr(), b.columns, false, T::ONE, a, b, parallel);
+        out.set_len(size);
+    }
+    out
+}
+
+/// Writes the product, or adds it, to rows `stride` apart.
+///
+/// # Safety
+/// `out` points to `a.rows` rows of `b.columns` values that nothing else refers to and that do not overlap; they have values already if
+/// `add` is set.
+#[expect(unsafe_code, reason = "gemm takes pointers")]
+unsafe fn multiply<T: Real>(
+    out: *mut T,
+    out_stride: usize,
+    add: bool,
+    alpha: T,
+    a: View<'_, T>,
+    b: View<'_, T>,
+    parallel: bool,
+) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
     let stride = |stride: usize| isize::try_from(stride).unwrap_or(isize::MAX);
     let threads = if parallel && m * n * k > PARALLEL { Parallelism::Rayon(0) } else { Parallelism::None };
     if m == 0 || n == 0 {
         return;
     }
-    #[expect(
-        unsafe_code,
-        reason = "gemm takes pointers; every view was checked against its slice when it was made"
-    )]
-    // SAFETY: the extents of all three matrices lie inside their slices, `out` is borrowed mutably and its rows do not
-    // overlap, and gemm does not read `out` unless `add` is set.
+    // SAFETY: the extents of `a` and `b` lie inside their slices, that of `out` is the caller's word, and gemm does not read `out`
+    // unless `add` is set.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.data.as_mut_ptr(),
+            out,
             1,
-            stride(out.stride),
+            stride(out_stride),
             add,
             a.data.as_ptr(),
             stride(a.column_stride),

@@ -292,7 +292,8 @@ pub fn backward<C: Cell, T: Real>(
             }
         },
     );
-    weight_gradient(&before, &d_recurrent, [sizes.batch * length, width, outputs], derivatives.weight);
+    let d_weight = weight_gradient(&before, &d_recurrent, [sizes.batch * length, width, outputs]);
+    derivatives.weight.copy_from_slice(&d_weight);
     bias_gradient(&d_recurrent, outputs, derivatives.bias);
 }
 

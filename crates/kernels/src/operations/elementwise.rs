@@ -7,7 +7,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 
-use super::{Operands, contiguous, operands, record, register, tensor, untracked, values};
+use super::{Operands, contiguous, operands, owned, record, register, tensor, untracked, values};
 use crate::elementwise::{self, Function};
 
 fn composed<const D: usize>(function: Function, x: Tensor<D>) -> Tensor<D> {
@@ -66,12 +66,11 @@ impl Backward<Flex, 1> for Activation {
     type State = (Function, FlexTensor);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(gradients.consume::<Flex>(&ops.node));
+        let mut dy = owned(gradients.consume::<Flex>(&ops.node));
         let (function, x) = ops.state;
         if let [Some(parent)] = ops.parents {
-            let mut dx = vec![0.0; values(&x).len()];
-            elementwise::backward(function, values(&x), values(&dy), &mut dx);
-            register(gradients, parent.id, dx, x.layout().shape());
+            elementwise::backward(function, values(&x), &mut dy);
+            register(gradients, parent.id, dy, x.layout().shape());
         }
     }
 }

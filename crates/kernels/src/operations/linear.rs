@@ -18,9 +18,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     let rows = input_shape[..D - 1].iter().product();
     let sizes = [rows, inputs, outputs];
     let apply = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>| {
-        let mut y = vec![0.0; rows * outputs];
-        linear::forward(values(x), values(weight), bias.map(values), sizes, &mut y);
-        tensor(y, &shape)
+        tensor(linear::forward(values(x), values(weight), bias.map(values), sizes), &shape)
     };
     match bias {
         None => match operands([&x, &weight]) {
@@ -59,18 +57,16 @@ type State = (FlexTensor, FlexTensor, [usize; 3]);
 fn backward<const N: usize>(ops: Ops<State, N>, gradients: &mut Gradients) {
     let dy = contiguous(gradients.consume::<Flex>(&ops.node));
     let (x, weight, sizes) = ops.state;
-    let [rows, inputs, outputs] = sizes;
+    let [_, inputs, outputs] = sizes;
     for (operand, parent) in ops.parents.into_iter().enumerate() {
         let Some(parent) = parent else { continue };
         match operand {
             0 => {
-                let mut dx = vec![0.0; rows * inputs];
-                linear::input_gradient(values(&dy), values(&weight), sizes, &mut dx);
+                let dx = linear::input_gradient(values(&dy), values(&weight), sizes);
                 register(gradients, parent.id, dx, x.layout().shape());
             }
             1 => {
-                let mut dw = vec![0.0; inputs * outputs];
-                linear::weight_gradient(values(&x), values(&dy), sizes, &mut dw);
+                let dw = linear::weight_gradient(values(&x), values(&dy), sizes);
                 register(gradients, parent.id, dw, &[inputs, outputs]);
             }
             _ => {

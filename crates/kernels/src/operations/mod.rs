@@ -117,6 +117,12 @@ fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().unwrap_or_default()
 }
 
+/// The values of a tensor to write over: its own memory where nothing else refers to it.
+fn owned(tensor: FlexTensor) -> Vec<f32> {
+    // In single precision, as above.
+    tensor.into_data().try_into_vec::<f32>().unwrap_or_default()
+}
+
 fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
 }

@@ -7,7 +7,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 
-use super::{Operands, contiguous, operands, record, register, tensor, untracked, values};
+use super::{Operands, contiguous, operands, owned, record, register, tensor, untracked, values};
 use crate::norm::{self, Moments};
 
 /// Layer norm over the last dimension, or RMS norm without `bias`. `x` `[…, width]`, `weight` and `bias` `[width]`.
@@ -61,15 +61,14 @@ struct Norm;
 type State = (FlexTensor, FlexTensor, Moments<f32>);
 
 fn backward<const N: usize>(ops: Ops<State, N>, gradients: &mut Gradients) {
-    let dy = contiguous(gradients.consume::<Flex>(&ops.node));
+    let mut dy = owned(gradients.consume::<Flex>(&ops.node));
     let (x, weight, moments) = ops.state;
     let width = values(&weight).len();
-    let (mut dx, mut d_weight, mut d_bias) =
-        (vec![0.0; values(&x).len()], vec![0.0; width], vec![0.0; width]);
+    let (mut d_weight, mut d_bias) = (vec![0.0; width], vec![0.0; width]);
     let bias = (N == 3).then_some(&mut d_bias[..]);
-    norm::backward(values(&x), values(&weight), &moments, values(&dy), &mut dx, &mut d_weight, bias);
+    norm::backward(values(&x), values(&weight), &moments, &mut dy, &mut d_weight, bias);
     let shapes = [x.layout().shape().to_vec(), vec![width], vec![width]];
-    for ((parent, values), shape) in ops.parents.into_iter().zip([dx, d_weight, d_bias]).zip(shapes) {
+    for ((parent, values), shape) in ops.parents.into_iter().zip([dy, d_weight, d_bias]).zip(shapes) {
         if let Some(parent) = parent {
             register(gradients, parent.id, values, &shape);
         }

@@ -51,11 +51,7 @@ fn linear_layers() {
         let [rows, inputs, outputs] = shape;
         let (x, w, b) =
             (draws(case, "x", rows * inputs), draws(case, "w", inputs * outputs), draws(case, "b", outputs));
-        let run = |x: &[f64], w: &[f64], b: &[f64]| {
-            let mut y = vec![0.0; rows * outputs];
-            linear::forward(x, w, Some(b), shape, &mut y);
-            y
-        };
+        let run = |x: &[f64], w: &[f64], b: &[f64]| linear::forward(x, w, Some(b), shape);
         let wanted: Vec<f64> = (0..rows * outputs)
             .map(|at| {
                 let (row, column) = (at / outputs, at % outputs);
@@ -64,9 +60,8 @@ fn linear_layers() {
             .collect();
         close("linear", case, &run(&x, &w, &b), &wanted);
         let dy = draws(case, "dy", rows * outputs);
-        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; outputs]);
-        linear::input_gradient(&dy, &w, shape, &mut dx);
-        linear::weight_gradient(&x, &dy, shape, &mut dw);
+        let mut db = vec![0.0; outputs];
+        let (dx, dw) = (linear::input_gradient(&dy, &w, shape), linear::weight_gradient(&x, &dy, shape));
         linear::bias_gradient(&dy, outputs, &mut db);
         check("linear x", case, &x, &dx, |x| run(x, &w, &b), &dy);
         check("linear w", case, &w, &dw, |w| run(&x, w, &b), &dy);
@@ -93,8 +88,8 @@ fn activations() {
                 y
             };
             close("activation", case, &run(&x), &x.iter().map(|&x| plain(function, x)).collect::<Vec<_>>());
-            let mut dx = vec![0.0; size];
-            elementwise::backward(function, &x, &dy, &mut dx);
+            let mut dx = dy.clone();
+            elementwise::backward(function, &x, &mut dx);
             check("activation", case, &x, &dx, run, &dy);
 
             let gated = |gate: &[f64], up: &[f64]| {
@@ -138,8 +133,8 @@ fn norms() {
             let dy = draws(case, "dy", x.len());
             let mut y = vec![0.0; x.len()];
             let moments = norm::forward(&x, &w, centred.then_some(&b[..]), 1e-5, &mut y);
-            let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
-            norm::backward(&x, &w, &moments, &dy, &mut dx, &mut dw, centred.then_some(&mut db[..]));
+            let (mut dx, mut dw, mut db) = (dy.clone(), vec![0.0; width], vec![0.0; width]);
+            norm::backward(&x, &w, &moments, &mut dx, &mut dw, centred.then_some(&mut db[..]));
             check("norm x", case, &x, &dx, |x| run(x, &w, &b), &dy);
             check("norm w", case, &w, &dw, |w| run(&x, w, &b), &dy);
             check("norm b", case, &b, &db, |b| run(&x, &w, b), &dy);
