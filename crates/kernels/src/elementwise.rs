@@ -111,7 +111,7 @@ fn backward_of<T: Real, C: Curve>(x: &[T], dy: &mut [T]) {
             #[inline(always)]
             || {
                 for (dy, &x) in dy.iter_mut().zip(x) {
-                    *dy = C::slope(x) * *dy;
+                    *dy *= C::slope(x);
                 }
             },
         );

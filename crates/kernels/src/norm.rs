@@ -80,7 +80,7 @@ pub fn backward<T: Real>(
                             normal[at] = (x[at] - mean) * scale;
                             d_weight[at] += dy[at] * normal[at];
                             d_bias[at] += dy[at];
-                            dy[at] = dy[at] * weight[at];
+                            dy[at] *= weight[at];
                         }
                         let size = T::of(width as f64);
                         let along = dot(dy, &normal) / size;
