@@ -108,13 +108,17 @@ impl Attention {
 
     /// `[batch, length, width]` → the same.
     pub(crate) fn forward(&self, x: Tensor<3>, visible: &Visibility, rotation: Option<&Angles>) -> Tensor<3> {
+        self.output.forward(self.mixed(x, visible, rotation))
+    }
+
+    /// The input of the output layer: `[batch, length, width]` → `[batch, length, heads · head width]`.
+    pub(crate) fn mixed(&self, x: Tensor<3>, visible: &Visibility, rotation: Option<&Angles>) -> Tensor<3> {
         let packed = self.packed(x, rotation);
-        let mixed = match visible {
+        match visible {
             Visibility::Causal => operations::attention(packed, self.layout(), true),
             Visibility::Full => operations::attention(packed, self.layout(), false),
             Visibility::Hidden(mask) => masked(packed, self.layout(), mask),
-        };
-        self.output.forward(mixed)
+        }
     }
 
     /// The same for positions that follow those of `memory`, which then holds them too.

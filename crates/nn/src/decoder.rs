@@ -1,5 +1,7 @@
 //! One decoder for all language methods: the GPT-2 shape, the Llama and Qwen2 shape, and what lies between.
 
+mod config;
+
 use backstitch_kernels::elementwise::Function;
 use backstitch_kernels::operations::{self, Angles};
 use burn::module::{Module, Param};
@@ -10,70 +12,7 @@ use crate::batch::TokenBatch;
 use crate::error::NnError;
 use crate::layers::{Embedding, Initializer, Linear, Normalization};
 
-/// Normalisation before attention and feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Norm {
-    /// Layer norm with scale and shift.
-    Layer,
-    /// RMS norm with scale.
-    Rms,
-}
-
-/// How a model knows where a token stands.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub enum Positions {
-    /// A learned vector per position.
-    Learned,
-    /// Queries and keys are rotated by `position · frequency`; pair `i` of a head's dimensions has the frequency
-    /// `base^(−2i / head width)`, scaled.
-    Rotary {
-        /// Base, usually 10,000.
-        base: f64,
-        /// How the frequencies are stretched for a longer context.
-        scaling: RotaryScaling,
-    },
-}
-
-/// Stretching of rotary frequencies.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub enum RotaryScaling {
-    /// As they are.
-    None,
-    /// All divided by the factor.
-    Linear {
-        /// The factor.
-        factor: f64,
-    },
-    /// Llama 3: frequencies with few turns in the original context are divided by the factor, those with many are kept, and
-    /// between the two it is a mixture.
-    Llama3 {
-        /// The factor.
-        factor: f64,
-        /// Turns up to which a frequency is divided.
-        low: f64,
-        /// Turns from which it is kept.
-        high: f64,
-        /// The original context.
-        context: f64,
-    },
-}
-
-impl Positions {
-    /// `head width / 2` frequencies; none for learned positions.
-    pub(crate) fn frequencies(&self, head_width: usize) -> Vec<f64> {
-        let Self::Rotary { base, scaling } = self else { return Vec::new() };
-        let scale = |frequency: f64| match *scaling {
-            RotaryScaling::None => frequency,
-            RotaryScaling::Linear { factor } => frequency / factor,
-            RotaryScaling::Llama3 { factor, low, high, context } => {
-                let turns = context * frequency / std::f64::consts::TAU;
-                let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
-                frequency * (kept + (1.0 - kept) / factor)
-            }
-        };
-        (0..head_width / 2).map(|i| scale(base.powf(-2.0 * i as f64 / head_width as f64))).collect()
-    }
-}
+pub use config::{DecoderConfig, Feed, Norm, Positions, RotaryScaling};
 
 /// Activation of the feed-forward layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -115,149 +54,6 @@ impl Activation {
     }
 }
 
-/// The feed-forward half of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Feed {
-    /// `W₂ a(W₁ x)`.
-    Plain,
-    /// `W₂ (a(W₁ x) ∘ W₃ x)`, with SiLU the SwiGLU of Llama.
-    Gated,
-}
-
-/// Size and shape of a decoder.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct DecoderConfig {
-    /// Number of tokens.
-    pub vocabulary: usize,
-    /// The longest sequence.
-    pub context: usize,
-    /// Width of the residual stream.
-    pub width: usize,
-    /// Number of blocks.
-    pub layers: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads; divides `heads`.
-    pub key_value_heads: usize,
-    /// Width of a head.
-    pub head_width: usize,
-    /// Width inside the feed-forward layers.
-    pub hidden: usize,
-    /// Normalisation.
-    pub norm: Norm,
-    /// Its ε.
-    pub epsilon: f64,
-    /// Positions.
-    pub positions: Positions,
-    /// Feed-forward shape.
-    pub feed: Feed,
-    /// Feed-forward activation.
-    pub activation: Activation,
-    /// Biases of queries, keys and values.
-    pub qkv_bias: bool,
-    /// Biases of attention output and feed-forward layers.
-    pub bias: bool,
-    /// Whether the output shares the weights of the token table.
-    pub tied: bool,
-}
-
-impl DecoderConfig {
-    /// The GPT-2 shape: layer norm, learned positions, GELU, biases, untied output, hidden width 4 × `width`.
-    pub fn gpt2(vocabulary: usize, context: usize, width: usize, layers: usize, heads: usize) -> Self {
-        Self {
-            vocabulary,
-            context,
-            width,
-            layers,
-            heads,
-            key_value_heads: heads,
-            head_width: width / heads.max(1),
-            hidden: 4 * width,
-            norm: Norm::Layer,
-            epsilon: 1e-5,
-            positions: Positions::Learned,
-            feed: Feed::Plain,
-            activation: Activation::GeluTanh,
-            qkv_bias: true,
-            bias: true,
-            tied: false,
-        }
-    }
-
-    /// The Llama shape: RMS norm, rotary positions with base 10,000, SwiGLU, no biases, untied output, hidden width
-    /// ⌈8/3 · `width`⌉ rounded up to a multiple of 8.
-    pub fn llama(
-        vocabulary: usize,
-        context: usize,
-        width: usize,
-        layers: usize,
-        heads: usize,
-        key_value_heads: usize,
-    ) -> Self {
-        Self {
-            key_value_heads,
-            hidden: (8 * width).div_ceil(3).next_multiple_of(8),
-            norm: Norm::Rms,
-            epsilon: 1e-6,
-            positions: Positions::Rotary { base: 10_000.0, scaling: RotaryScaling::None },
-            feed: Feed::Gated,
-            activation: Activation::Silu,
-            qkv_bias: false,
-            bias: false,
-            ..Self::gpt2(vocabulary, context, width, layers, heads)
-        }
-    }
-
-    /// Checks that the sizes fit together.
-    ///
-    /// # Errors
-    /// Names the size that does not fit.
-    pub fn validate(&self) -> Result<(), NnError> {
-        let wrong = |name, value: usize, allowed| {
-            Err(NnError::Parameter {
-                name,
-                value: value.to_string(),
-                allowed,
-                hint: "change the shape of the model",
-            })
-        };
-        for (name, value) in [
-            ("vocabulary", self.vocabulary),
-            ("context", self.context),
-            ("width", self.width),
-            ("heads", self.heads),
-            ("key_value_heads", self.key_value_heads),
-            ("head_width", self.head_width),
-            ("hidden", self.hidden),
-        ] {
-            if value == 0 {
-                return wrong(name, value, "at least 1");
-            }
-        }
-        if !self.heads.is_multiple_of(self.key_value_heads) {
-            return wrong("key_value_heads", self.key_value_heads, "a divisor of the number of heads");
-        }
-        if self.positions != Positions::Learned && !self.head_width.is_multiple_of(2) {
-            return wrong("head_width", self.head_width, "even with rotary positions");
-        }
-        Ok(())
-    }
-
-    /// Fails for tokens outside the vocabulary and for sequences that are too long.
-    ///
-    /// # Errors
-    /// Names the token or the length.
-    pub fn check(&self, sequence: &[u32]) -> Result<(), NnError> {
-        if sequence.len() > self.context {
-            return Err(NnError::TooLong { length: sequence.len(), context: self.context });
-        }
-        match sequence.iter().find(|&&token| token as usize >= self.vocabulary) {
-            Some(&token) => Err(NnError::UnknownToken { token, vocabulary: self.vocabulary }),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The feed-forward layers of a block.
 #[derive(Module, Debug)]
 pub(crate) struct FeedForward {
@@ -273,11 +69,15 @@ pub(crate) struct FeedForward {
 
 impl FeedForward {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = match &self.gate {
+        self.down.forward(self.hidden(x))
+    }
+
+    /// The input of the layer `down`.
+    fn hidden(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.gate {
             None => self.activation.forward(self.up.forward(x)),
             Some(gate) => self.activation.gated(gate.forward(x.clone()), self.up.forward(x)),
-        };
-        self.down.forward(hidden)
+        }
     }
 }
 
@@ -365,19 +165,27 @@ impl Backbone {
         positions: &[Vec<usize>],
         mut attend: impl FnMut(usize, &Attention, Tensor<3>, Option<&Angles>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let mut x = self.tokens.forward(tokens);
-        let mut rotation = None;
-        match &self.positions {
-            Some(table) => x = x + position_rows(&table.val(), positions),
-            None => {
-                let frequencies = self.config.positions.frequencies(self.config.head_width);
-                rotation = Some(angles(positions, &frequencies));
-            }
-        }
+        let mut x = self.embedded(tokens, positions);
+        let rotation = self.rotation(positions);
         for (layer, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, |attention, x| attend(layer, attention, x, rotation.as_ref()));
         }
         self.norm.forward(x)
+    }
+
+    /// The residual stream before the first block.
+    fn embedded(&self, tokens: Tensor<2, Int>, positions: &[Vec<usize>]) -> Tensor<3> {
+        let x = self.tokens.forward(tokens);
+        match &self.positions {
+            Some(table) => x + position_rows(&table.val(), positions),
+            None => x,
+        }
+    }
+
+    /// The angles of rotary positions.
+    fn rotation(&self, positions: &[Vec<usize>]) -> Option<Angles> {
+        let rotary = self.positions.is_none();
+        rotary.then(|| angles(positions, &self.config.positions.frequencies(self.config.head_width)))
     }
 
     /// The hidden states of whole sequences.
@@ -420,6 +228,21 @@ fn position_rows(table: &Tensor<2>, positions: &[Vec<usize>]) -> Tensor<3> {
     table.clone().select(0, index).reshape([positions.len(), length, width])
 }
 
+/// What a block makes of the residual stream, and the inputs of its linear layers: `[batch, length, …]` each.
+#[derive(Clone, Debug)]
+pub struct BlockPass {
+    /// Of queries, keys and values.
+    pub qkv: Tensor<3>,
+    /// Of the output of attention.
+    pub output: Tensor<3>,
+    /// Of the layer `up`, and of `gate` if there is one.
+    pub feed: Tensor<3>,
+    /// Of the layer `down`.
+    pub down: Tensor<3>,
+    /// The residual stream after the block.
+    pub stream: Tensor<3>,
+}
+
 /// A language model: the next token from the ones before it.
 #[derive(Module, Debug)]
 pub struct Decoder {
@@ -455,6 +278,39 @@ impl Decoder {
     /// `[batch, length]` tokens → the logits of the token after each, `[batch, length, vocabulary]`.
     pub fn forward(&self, tokens: Tensor<2, Int>, visible: &Visibility) -> Tensor<3> {
         self.logits(self.backbone.states(tokens, visible))
+    }
+
+    /// The residual stream of whole sequences before the first block: `[batch, length]` tokens → `[batch, length, width]`.
+    pub fn stream(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let length = tokens.dims()[1];
+        self.backbone.embedded(tokens, &[(0..length).collect()])
+    }
+
+    /// One block of whole sequences, every position of which sees what is before it; what [`forward`](Self::forward) does block after
+    /// block.
+    ///
+    /// # Errors
+    /// If there is no such block.
+    pub fn block(&self, block: usize, stream: Tensor<3>) -> Result<BlockPass, NnError> {
+        let own = self.backbone.blocks.get(block).ok_or_else(|| NnError::Parameter {
+            name: "block",
+            value: block.to_string(),
+            allowed: "below the number of layers",
+            hint: "count blocks from 0",
+        })?;
+        let rotation = self.backbone.rotation(&[(0..stream.dims()[1]).collect()]);
+        let qkv = own.attention_norm.forward(stream.clone());
+        let output = own.attention.mixed(qkv.clone(), &Visibility::Causal, rotation.as_ref());
+        let stream = stream + own.attention.output.forward(output.clone());
+        let feed = own.feed_norm.forward(stream.clone());
+        let down = own.feed.hidden(feed.clone());
+        let stream = stream + own.feed.down.forward(down.clone());
+        Ok(BlockPass { qkv, output, feed, down, stream })
+    }
+
+    /// The logits after the last block: `[batch, length, width]` → `[batch, length, vocabulary]`.
+    pub fn read_out(&self, stream: Tensor<3>) -> Tensor<3> {
+        self.logits(self.backbone.norm.forward(stream))
     }
 
     /// The mean cross-entropy of the batch's targets, weighted by its weights.

@@ -49,7 +49,7 @@ pub use allocator::{MiMalloc, keep_freed_memory};
 pub use attention::{Attention, Cache, Visibility};
 pub use batch::{Shuffled, TokenBatch};
 pub use checkpoint::{Checkpoint, Precision};
-pub use decoder::{Activation, Decoder, DecoderConfig, Feed, Norm, Positions, RotaryScaling};
+pub use decoder::{Activation, BlockPass, Decoder, DecoderConfig, Feed, Norm, Positions, RotaryScaling};
 pub use encoder::Encoder;
 pub use error::NnError;
 pub use layers::{Embedding, Linear, Normalization};

@@ -32,6 +32,28 @@ fn a_causal_model_does_not_see_what_comes_later() {
 }
 
 #[test]
+fn blocks_one_after_another_are_the_model() {
+    for config in shapes() {
+        let model = model(&config, 5);
+        let tokens = tokens(&[&[1, 2, 3, 4], &[4, 4, 0, 1]]);
+        let mut stream = model.stream(tokens.clone());
+        for block in 0..config.layers {
+            let pass = model.block(block, stream).unwrap();
+            let widths = [&pass.qkv, &pass.output, &pass.feed, &pass.down].map(|input| input.dims()[2]);
+            let heads = config.heads * config.head_width;
+            assert_eq!(widths, [config.width, heads, config.width, config.hidden]);
+            stream = pass.stream;
+        }
+        assert_eq!(
+            values(model.read_out(stream.clone())),
+            values(model.forward(tokens, &Visibility::Causal))
+        );
+        let message = model.block(config.layers, stream).unwrap_err().to_string();
+        assert!(message.contains("below the number of layers"), "{message}");
+    }
+}
+
+#[test]
 fn an_encoder_does_not_see_padding() {
     let encoder = Encoder::new(&shapes()[1], 5, &cpu()).unwrap();
     let padding = || Tensor::from_data(TensorData::new(vec![false, false, false, true], [1, 4]), &cpu());
