@@ -137,7 +137,8 @@ impl FlexRound {
         taps: Option<usize>,
         moments: &Moments,
     ) -> Result<(Quantised, LayerReport), Error> {
-        layer::quantise(name, weights, taps, moments, &self.parameters)
+        // On a thread of the pool, so that the many small pieces of work need not wait to get there.
+        rayon::scope(|_| layer::quantise(name, weights, taps, moments, &self.parameters))
     }
 
     /// Quantises all dense and convolutional layers of a network, first to last, each for the inputs that those before it give once they are
@@ -146,6 +147,6 @@ impl FlexRound {
     /// # Errors
     /// [`Error::Calibration`] for rows that are too few, of another length or not finite; [`Error::Tensor`] for weights that are not finite.
     pub fn quantise_network(&self, network: &Network, calibration: &Rows) -> Result<QuantisedNetwork, Error> {
-        sequential::quantise(network, calibration, &self.parameters)
+        rayon::scope(|_| sequential::quantise(network, calibration, &self.parameters))
     }
 }

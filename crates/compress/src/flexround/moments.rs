@@ -110,6 +110,17 @@ impl Moments {
         found
     }
 
+    /// The mean squared error of outputs of quantised weights on these rows, as a share of the outputs' mean square; 0 where that is 0.
+    ///
+    /// # Panics
+    /// If the two have other shapes than outputs × [`Self::inputs`].
+    pub fn relative_error(&self, weights: &Rows, quantised: &Rows) -> f64 {
+        assert_eq!((weights.rows(), weights.columns()), (quantised.rows(), quantised.columns()), "shapes");
+        assert_eq!(weights.columns(), self.inputs(), "inputs");
+        let (error, signal) = self.errors(weights, quantised);
+        if signal > 0.0 { error / signal } else { 0.0 }
+    }
+
     /// Mean over rows of |W x − Ŵ x̂|², and of |W x|².
     pub(super) fn errors(&self, weights: &Rows, quantised: &Rows) -> (f64, f64) {
         let mut apart = weights.clone();

@@ -47,6 +47,10 @@ pub struct Gradient {
 impl Network {
     /// Outputs: rows × outputs.
     pub fn outputs_of(&self, inputs: &Rows) -> Rows {
+        rayon::scope(|_| self.all_outputs(inputs))
+    }
+
+    fn all_outputs(&self, inputs: &Rows) -> Rows {
         let mut found = Rows::default();
         for first in (0..inputs.rows()).step_by(PIECE) {
             let part = inputs.part(first, PIECE.min(inputs.rows() - first));
@@ -58,7 +62,11 @@ impl Network {
     }
 
     /// Outputs of a batch and, for errors that a function makes of them, the gradients of all affine layers.
-    pub fn gradients(&self, inputs: &Rows, errors: impl FnOnce(&mut Rows)) -> (Rows, Vec<Gradient>) {
+    pub fn gradients(&self, inputs: &Rows, errors: impl FnOnce(&mut Rows) + Send) -> (Rows, Vec<Gradient>) {
+        rayon::scope(|_| self.all_gradients(inputs, errors))
+    }
+
+    fn all_gradients(&self, inputs: &Rows, errors: impl FnOnce(&mut Rows)) -> (Rows, Vec<Gradient>) {
         let layers = 0..self.layers.len();
         let mut value = Value { rows: inputs.clone(), kept: Vec::new() };
         let tape = self.pass(layers, &mut value, &mut |_, _| None);

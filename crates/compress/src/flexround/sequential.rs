@@ -107,6 +107,10 @@ impl QuantisedNetwork {
 
     /// Outputs, computed from the packed weights: rows × outputs.
     pub fn outputs_of(&self, inputs: &Rows) -> Rows {
+        rayon::scope(|_| self.all_outputs(inputs))
+    }
+
+    fn all_outputs(&self, inputs: &Rows) -> Rows {
         let mut found = Rows::default();
         for first in (0..inputs.rows()).step_by(PIECE) {
             let rows = inputs.part(first, PIECE.min(inputs.rows() - first));
