@@ -134,3 +134,18 @@ fn packed_weights_take_a_part_of_the_memory() {
     let found = quantised(DENSE, 4, Granularity::Tensor);
     assert!(found.bytes() < found.network().bytes());
 }
+
+/// The corpus of the fuzz target `flexround_model`: names say what becomes of each file.
+#[test]
+fn the_corpus_is_read_or_refused() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/flexround_model");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let found = QuantisedNetwork::from_bytes(&std::fs::read(&path).unwrap());
+        assert_eq!(found.is_ok(), name.starts_with("reads-"), "{name}: {:?}", found.err());
+        count += 1;
+    }
+    assert!(count >= 8, "{count} files");
+}

@@ -202,11 +202,12 @@ pub(super) const CLAIMS: &[Claim] = &[
     },
     Claim {
         id: "beyond-two-nearest",
-        sentence: "At least a hundredth of a network's weights end two or more steps from where rounding to nearest puts them",
+        sentence: "At 3 bits at least a hundredth of a network's weights ends two or more steps from where rounding to nearest puts them",
         source: "the paper's figure on the first block of MobileNetV2",
         published: Some("12.8 % of the weights there are not at one of the two nearest points"),
         effect: Effect::Above { metric: "moved", bound: 0.0 },
         margin: 1.0,
+        settings: &["mlp-3", "cnn-3"],
         ..NETWORK
     },
     Claim {
