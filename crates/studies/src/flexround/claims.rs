@@ -20,7 +20,7 @@ pub(super) const ARMS: &[Arm] = &[
     arm(
         "flexround",
         Role::Method,
-        "the method, layer by layer; its rate the best of four on pilot seeds, for layers and for networks",
+        "the method, layer by layer; its rate the best on pilot seeds, of four for layers and of five for networks",
     ),
     arm(
         "block-flexround",
@@ -29,11 +29,7 @@ pub(super) const ARMS: &[Arm] = &[
     ),
     arm("qdrop", Role::Method, "block-flexround where half of all inputs stay as they are (QDrop)"),
     arm("nearest", Role::Baseline, "rounding to nearest on the same grid; nothing to tune"),
-    arm(
-        "adaround",
-        Role::Baseline,
-        "rounding up or down, layer by layer; its rate the best of the same four",
-    ),
+    arm("adaround", Role::Baseline, "rounding up or down, layer by layer; its rate the best of as many"),
     arm(
         "block-adaround",
         Role::Baseline,
@@ -42,12 +38,12 @@ pub(super) const ARMS: &[Arm] = &[
     arm(
         "adaquant",
         Role::Ablation,
-        "a number added to each weight instead of divided by; its rate the best of the same four",
+        "a number added to each weight instead of divided by; its rate the best of as many",
     ),
     arm(
         "fixed-grid",
         Role::Ablation,
-        "the method with the size of the grid as it was found; its rate the best of the same four",
+        "the method with the size of the grid as it was found; its rate the best of as many",
     ),
     arm(
         "no-factors",
