@@ -14,6 +14,8 @@ pub mod deep_xva;
 pub mod ef21_w;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "compress")]
+pub mod flexround;
 #[cfg(feature = "reason")]
 pub mod fobar;
 #[cfg(feature = "graph")]

@@ -21,6 +21,8 @@ pub mod ef21_w;
 mod embedded;
 #[cfg(feature = "networks")]
 pub mod exact_permutations;
+#[cfg(feature = "compress")]
+pub mod flexround;
 #[cfg(feature = "reason")]
 pub mod fobar;
 #[cfg(feature = "graph")]
@@ -94,6 +96,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_language::locality::CARD,
         study: &locality::STUDY,
         bench: &bench::locality::BENCH,
+    },
+    #[cfg(feature = "compress")]
+    Method {
+        card: &backstitch_compress::flexround::CARD,
+        study: &flexround::STUDY,
+        bench: &bench::flexround::BENCH,
     },
     #[cfg(feature = "optimize")]
     Method { card: &backstitch_optimize::ef21_w::CARD, study: &ef21_w::STUDY, bench: &bench::ef21_w::BENCH },

@@ -16,6 +16,8 @@ mod deep_xva;
 mod ef21_w;
 #[cfg(feature = "networks")]
 mod exact_permutations;
+#[cfg(feature = "compress")]
+mod flexround;
 #[cfg(feature = "reason")]
 mod fobar;
 #[cfg(feature = "graph")]
@@ -33,6 +35,7 @@ mod locality;
 #[cfg(any(feature = "graph", feature = "optimize", feature = "statistics"))]
 mod model_file;
 #[cfg(any(
+    feature = "compress",
     feature = "continual",
     feature = "graph",
     feature = "language",
@@ -92,6 +95,9 @@ pub(crate) enum Method {
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::locality::CARD.summary)]
     Locality(locality::Locality),
+    #[cfg(feature = "compress")]
+    #[command(name = "flexround", about = backstitch_compress::flexround::CARD.summary)]
+    FlexRound(flexround::FlexRoundArguments),
     #[cfg(feature = "optimize")]
     #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
     Ef21W(ef21_w::Ef21W),
@@ -150,6 +156,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
         #[cfg(feature = "language")]
         Method::Locality(locality) => locality::execute(&locality, common),
+        #[cfg(feature = "compress")]
+        Method::FlexRound(arguments) => flexround::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
         #[cfg(feature = "optimize")]

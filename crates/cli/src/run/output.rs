@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 #[cfg(any(
+    feature = "compress",
     feature = "continual",
     feature = "graph",
     feature = "in-process",
@@ -19,7 +20,13 @@ use backstitch_claim::write::write_atomic;
 use crate::failure::Failure;
 
 /// Writes one file whole.
-#[cfg(any(feature = "continual", feature = "language", feature = "networks", feature = "reason"))]
+#[cfg(any(
+    feature = "compress",
+    feature = "continual",
+    feature = "language",
+    feature = "networks",
+    feature = "reason"
+))]
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
 }
@@ -50,6 +57,7 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
 /// Writes all files, or none and says which one could not be written: each lies whole beside its place before the
 /// first is moved there.
 #[cfg(any(
+    feature = "compress",
     feature = "continual",
     feature = "graph",
     feature = "in-process",
@@ -100,7 +108,13 @@ pub(super) fn json(summary: &serde_json::Value) -> Result<String, Failure> {
 }
 
 /// A field of a CSV file, in quotes where it needs them.
-#[cfg(any(feature = "continual", feature = "networks", feature = "science", feature = "statistics"))]
+#[cfg(any(
+    feature = "compress",
+    feature = "continual",
+    feature = "networks",
+    feature = "science",
+    feature = "statistics"
+))]
 pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))

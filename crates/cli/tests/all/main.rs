@@ -19,6 +19,8 @@ mod run_cuber;
 #[cfg(feature = "science")]
 mod run_deep_xva;
 mod run_ef21_w;
+#[cfg(feature = "compress")]
+mod run_flexround;
 mod run_fobar;
 #[cfg(feature = "graph")]
 mod run_forward_gnn;
