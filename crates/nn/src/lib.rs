@@ -48,7 +48,7 @@ mod train;
 pub use allocator::{MiMalloc, keep_freed_memory};
 pub use attention::{Attention, Cache, Visibility};
 pub use batch::{Shuffled, TokenBatch};
-pub use checkpoint::{Checkpoint, Precision};
+pub use checkpoint::{Checkpoint, Place, Precision};
 pub use decoder::{Activation, BlockPass, Decoder, DecoderConfig, Feed, Norm, Positions, RotaryScaling};
 pub use encoder::Encoder;
 pub use error::NnError;
@@ -59,7 +59,7 @@ pub use recurrent::{Gru, Lstm};
 pub use sample::{Generation, SamplingParameters, Stop, generate, generate_many};
 pub use schedule::Schedule;
 pub use score::{Score, Scorer};
-pub use tensors::{NamedTensor, named_parameters, with_parameters};
+pub use tensors::{NamedTensor, named_parameters, with_parameters, with_some_parameters};
 pub use tokenizer::{Tokenizer, UNKNOWN};
 pub use train::{StepReport, Trainer, TrainingParameters};
 

@@ -44,10 +44,26 @@ pub fn named_parameters<M: Module>(model: &M) -> BTreeMap<String, NamedTensor> {
 ///
 /// # Errors
 /// Names what is missing, left over, or of another shape.
-pub fn with_parameters<M: Module>(model: M, mut values: BTreeMap<String, NamedTensor>) -> Result<M, NnError> {
+pub fn with_parameters<M: Module>(model: M, values: BTreeMap<String, NamedTensor>) -> Result<M, NnError> {
+    replaced(model, values, true)
+}
+
+/// The model with some of its parameters replaced.
+///
+/// # Errors
+/// Names what the model does not have, or has in another shape.
+pub fn with_some_parameters<M: Module>(
+    model: M,
+    values: BTreeMap<String, NamedTensor>,
+) -> Result<M, NnError> {
+    replaced(model, values, false)
+}
+
+fn replaced<M: Module>(model: M, mut values: BTreeMap<String, NamedTensor>, all: bool) -> Result<M, NnError> {
     struct Replace<'a> {
         path: Path,
         values: &'a mut BTreeMap<String, NamedTensor>,
+        all: bool,
         error: Option<NnError>,
     }
     impl ModuleMapper for Replace<'_> {
@@ -66,8 +82,11 @@ pub fn with_parameters<M: Module>(model: M, mut values: BTreeMap<String, NamedTe
                     return param;
                 }
                 None => {
-                    self.error
-                        .get_or_insert(NnError::State { reason: format!("the tensor `{name}` is missing") });
+                    if self.all {
+                        self.error.get_or_insert(NnError::State {
+                            reason: format!("the tensor `{name}` is missing"),
+                        });
+                    }
                     return param;
                 }
             };
@@ -80,7 +99,7 @@ pub fn with_parameters<M: Module>(model: M, mut values: BTreeMap<String, NamedTe
             self.path.0.pop();
         }
     }
-    let mut replace = Replace { path: Path::default(), values: &mut values, error: None };
+    let mut replace = Replace { path: Path::default(), values: &mut values, all, error: None };
     let model = model.map(&mut replace);
     match (replace.error, values.keys().next()) {
         (Some(error), _) => Err(error),

@@ -76,6 +76,8 @@
 mod activations;
 mod block;
 mod card;
+mod decoder;
+mod decoder_files;
 mod grid;
 mod layer;
 mod learner;
@@ -92,6 +94,7 @@ mod stored;
 
 pub use activations::ActivationGrid;
 pub use card::CARD;
+pub use decoder::{QuantisedDecoder, nats_per_token};
 pub use grid::{Grid, LEAST_SCALE};
 pub use layer::{LayerReport, Quantised};
 pub use moments::Moments;

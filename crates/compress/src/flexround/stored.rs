@@ -21,10 +21,10 @@ use crate::Error;
 
 const SCHEMA: &str = "backstitch/flexround-model/1";
 /// The entry of the metadata.
-const ENTRY: &str = "backstitch-flexround";
-const INTEGERS: &str = ".integers";
-const SCALES: &str = ".scales";
-const ZEROS: &str = ".zeros";
+pub(super) const ENTRY: &str = "backstitch-flexround";
+pub(super) const INTEGERS: &str = ".integers";
+pub(super) const SCALES: &str = ".scales";
+pub(super) const ZEROS: &str = ".zeros";
 
 /// What a file says beside its tensors.
 #[derive(Serialize, Deserialize)]
@@ -153,7 +153,34 @@ impl QuantisedNetwork {
 
 impl LayerHeader {
     fn read(&self, file: &SafeTensors<'_>, name: &str) -> Result<Quantised, Error> {
-        const AGAIN: &str = "the file is damaged; quantise again";
+        let found = StoredMatrix { shape: &self.shape, bits: self.bits }.read(file, name)?;
+        match self.activation {
+            Some(ActivationGrid { bits, scale, .. })
+                if !((2..=8).contains(&bits) && scale.is_finite() && scale > 0.0) =>
+            {
+                Err(Error::Tensor {
+                    name: name.into(),
+                    problem: "the grid of its inputs is none".into(),
+                    way_out: AGAIN,
+                })
+            }
+            _ => Ok(found),
+        }
+    }
+}
+
+/// The way out of damage.
+const AGAIN: &str = "the file is damaged; quantise again";
+
+/// Whole numbers of a tensor, as files have them.
+pub(super) struct StoredMatrix<'a> {
+    /// Outputs first.
+    pub(super) shape: &'a [usize],
+    pub(super) bits: u8,
+}
+
+impl StoredMatrix<'_> {
+    pub(super) fn read(&self, file: &SafeTensors<'_>, name: &str) -> Result<Quantised, Error> {
         let broken = |name: String, problem: String| Error::Tensor { name, problem, way_out: AGAIN };
         let refuse = |name: String, problem: String| Err(broken(name, problem));
         let part = |suffix: &str, dtype: Dtype| {
@@ -199,18 +226,13 @@ impl LayerHeader {
         if let Some(zero) = grid.zeros.iter().find(|zero| **zero > grid.top()) {
             return refuse(format!("{name}{ZEROS}"), format!("{zero} is above {}", grid.top()));
         }
-        if let Some(activation) = self.activation
-            && !((2..=8).contains(&activation.bits) && activation.scale.is_finite() && activation.scale > 0.0)
-        {
-            return refuse(name.into(), "the grid of its inputs is none".into());
-        }
         let integers = unpack(integers.data(), rows, columns, self.bits);
         Ok(Quantised { rows, columns, grid, integers })
     }
 }
 
 /// Whole numbers as bits, every row on bytes of its own.
-fn pack(integers: &[u8], columns: usize, bits: u8) -> Vec<u8> {
+pub(super) fn pack(integers: &[u8], columns: usize, bits: u8) -> Vec<u8> {
     let bits = usize::from(bits);
     let stride = (columns * bits).div_ceil(8);
     let mut bytes = vec![0; integers.len() / columns.max(1) * stride];
@@ -228,7 +250,7 @@ fn pack(integers: &[u8], columns: usize, bits: u8) -> Vec<u8> {
     bytes
 }
 
-fn unpack(bytes: &[u8], rows: usize, columns: usize, bits: u8) -> Vec<u8> {
+pub(super) fn unpack(bytes: &[u8], rows: usize, columns: usize, bits: u8) -> Vec<u8> {
     let count = usize::from(bits);
     let stride = (columns * count).div_ceil(8);
     let mut integers = Vec::with_capacity(rows * columns);
@@ -242,7 +264,7 @@ fn unpack(bytes: &[u8], rows: usize, columns: usize, bits: u8) -> Vec<u8> {
     integers
 }
 
-fn unreadable(error: &safetensors::SafeTensorError) -> Error {
+pub(super) fn unreadable(error: &safetensors::SafeTensorError) -> Error {
     Error::Model {
         problem: format!("this is no whole safetensors file: {error}"),
         way_out: "save the weights with safetensors.torch.save_file; a download may have been cut off",

@@ -17,6 +17,7 @@ use crate::tensors::{NamedTensor, named_parameters, with_parameters};
 use crate::tokenizer::Tokenizer;
 
 use config::Family;
+pub use names::Place;
 
 /// A model with its tokenizer.
 #[derive(Clone, Debug)]
@@ -71,6 +72,46 @@ impl Checkpoint {
     pub fn parse(config: &[u8], weights: &[u8], device: &Device) -> Result<Decoder, String> {
         let (config, family) = config::parse(config)?;
         assemble(&config, family, weights::parse(weights)?, device)
+    }
+
+    /// A model from the bytes of `config.json` and the tensors of its family, by the names they have there.
+    ///
+    /// # Errors
+    /// What is wrong with them, as [`read`](Self::read) says it.
+    pub fn assemble(
+        config: &[u8],
+        tensors: BTreeMap<String, NamedTensor>,
+        device: &Device,
+    ) -> Result<Decoder, String> {
+        let (config, family) = config::parse(config)?;
+        assemble(&config, family, tensors, device)
+    }
+
+    /// All tensors as their family names and keeps them.
+    ///
+    /// # Errors
+    /// If no published family has the shape of the model.
+    pub fn tensors(&self) -> Result<BTreeMap<String, NamedTensor>, NnError> {
+        let config = self.model.config();
+        Ok(names::theirs(config, Family::of(config)?, named_parameters(&self.model)))
+    }
+
+    /// Where the family keeps the matrices that [`named_parameters`] gives.
+    ///
+    /// # Errors
+    /// As [`tensors`](Self::tensors).
+    pub fn places(&self) -> Result<BTreeMap<String, Vec<Place>>, NnError> {
+        let config = self.model.config();
+        Ok(names::places(config, Family::of(config)?))
+    }
+
+    /// The bytes of `config.json`.
+    ///
+    /// # Errors
+    /// As [`tensors`](Self::tensors).
+    pub fn config_json(&self) -> Result<Vec<u8>, NnError> {
+        let config = self.model.config();
+        Ok(config::text(config, Family::of(config)?, Precision::Single).into_bytes())
     }
 
     /// The files of the checkpoint folder, by name, in single precision. Equal models give equal bytes.

@@ -151,6 +151,27 @@ pub(crate) fn ours(
     }
 }
 
+/// Where a family keeps outputs of one of our linear layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its tensor there.
+    pub name: String,
+    /// How many outputs.
+    pub outputs: usize,
+    /// Whether it is `[outputs, inputs]` there.
+    pub transposed: bool,
+}
+
+/// Where the weights of our matrices are kept, outputs in order.
+pub(crate) fn places(config: &DecoderConfig, family: Family) -> BTreeMap<String, Vec<Place>> {
+    let of = |entry: Entry| {
+        let transposed = entry.transposed;
+        let places = entry.theirs.into_iter().map(|(name, outputs)| Place { name, outputs, transposed });
+        (entry.ours, places.collect())
+    };
+    table(config, family).into_iter().filter(|entry| entry.rows > 0).map(of).collect()
+}
+
 /// Our tensors by their names, in their layout.
 pub(crate) fn theirs(
     config: &DecoderConfig,
