@@ -1,5 +1,6 @@
 //! `backstitch run flexround`: a trained network and unlabelled rows in, the network in a few bits out.
 
+mod decoder;
 mod report;
 mod rows;
 
@@ -31,6 +32,8 @@ enum What {
     Quantize(Box<QuantizeArguments>),
     /// Outputs of a quantised network
     Predict(PredictArguments),
+    /// Perplexity of a decoder on a text
+    Evaluate(decoder::EvaluateArguments),
     /// What is in a quantised network, and what it was calibrated on
     Show(ShowArguments),
 }
@@ -54,22 +57,27 @@ to 1). A few hundred are usual.
 
 Examples:
   backstitch run flexround quantize --model net.safetensors --layers net.json --calibration rows.csv --bits 4 --out small
-  backstitch run flexround predict --model small --data new.csv --out outputs.csv"
+  backstitch run flexround predict --model small --data new.csv --out outputs.csv
+  backstitch run flexround quantize --model gpt2/ --calibration text.jsonl --test other.jsonl --bits 4 --out gpt2-4bit/
+  backstitch run flexround evaluate --model gpt2-4bit/ --text other.jsonl"
 )]
 struct QuantizeArguments {
-    /// Weights in floating point
-    #[arg(long, value_name = "FILE")]
+    /// Weights in floating point; or the folder of a decoder (GPT-2, Llama, Qwen2) in the Hugging Face layout
+    #[arg(long, value_name = "FILE or DIR")]
     model: PathBuf,
-    /// List of layers, in JSON
+    /// List of layers, in JSON; of a decoder, config.json says it
     #[arg(long, value_name = "FILE")]
-    layers: PathBuf,
-    /// Unlabelled rows to calibrate on
+    layers: Option<PathBuf>,
+    /// Unlabelled rows to calibrate on; for a decoder text, as JSON Lines {"text": "…"} or lines as they are
     #[arg(long, value_name = "FILE")]
     calibration: PathBuf,
-    /// Most calibration rows, from the first on [default: all]
+    /// Most calibration rows, from the first on [default: all; for a decoder 128 sequences]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
-    /// Other rows, to measure on
+    /// Tokens of a sequence, for a decoder [default: those it takes, at most 512]
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+    /// Other rows, or other text, to measure on
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
     #[command(flatten)]
@@ -166,6 +174,7 @@ pub(crate) fn execute(arguments: &FlexRoundArguments, common: &Common) -> Result
     match &arguments.what {
         What::Quantize(arguments) => quantize(arguments, common),
         What::Predict(arguments) => predict(arguments, common),
+        What::Evaluate(arguments) => decoder::evaluate(arguments, common),
         What::Show(arguments) => {
             let network = load(&arguments.model)?;
             if common.json {
@@ -202,6 +211,9 @@ fn quantize(arguments: &QuantizeArguments, common: &Common) -> Result<i32, Failu
         ..Parameters::default()
     };
     let method = FlexRound::new(parameters).map_err(Failure::input)?;
+    if arguments.model.is_dir() {
+        return decoder::quantize(arguments, &method, common);
+    }
     let network = network(arguments)?;
     let (calibration, bytes) = arguments.options.read(&arguments.calibration, arguments.rows)?;
     let test = arguments.test.as_deref().map(|file| arguments.options.read(file, None)).transpose()?;
@@ -239,7 +251,7 @@ fn quantize(arguments: &QuantizeArguments, common: &Common) -> Result<i32, Failu
         let json = serde_json::to_string_pretty(&summary).map_err(Failure::internal)? + "\n";
         let files = [
             ("model.safetensors", found.file.clone()),
-            ("layers.csv", report::layers_csv(&found.network).into_bytes()),
+            ("layers.csv", report::reports_csv(found.network.reports(), arguments.bits).into_bytes()),
             ("summary.json", json.into_bytes()),
         ];
         write_all(folder, &files)?;
@@ -260,10 +272,17 @@ fn network(arguments: &QuantizeArguments) -> Result<Network, Failure> {
     let unreadable = |file: &Path, problem: &dyn std::fmt::Display| {
         Failure::input(format!("{}: {problem}", file.display()))
     };
-    let text =
-        std::fs::read_to_string(&arguments.layers).map_err(|error| unreadable(&arguments.layers, &error))?;
+    if arguments.context.is_some() {
+        return Err(Failure::input("--context is for decoders, but --model is a file")
+            .hint("give the folder of a decoder, or leave it out"));
+    }
+    let Some(layers) = &arguments.layers else {
+        return Err(Failure::input("--layers is missing")
+            .hint("name the list of layers of the network, or give the folder of a decoder as --model"));
+    };
+    let text = std::fs::read_to_string(layers).map_err(|error| unreadable(layers, &error))?;
     let description: Description = serde_json::from_str(&text).map_err(|error| {
-        unreadable(&arguments.layers, &format_args!("the list of layers cannot be read: {error}"))
+        unreadable(layers, &format_args!("the list of layers cannot be read: {error}"))
             .hint("write {\"input\": [...], \"layers\": [{\"kind\": ...}, ...]}; `--help` lists the kinds")
     })?;
     let bytes = std::fs::read(&arguments.model).map_err(|error| unreadable(&arguments.model, &error))?;

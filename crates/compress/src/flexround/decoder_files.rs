@@ -171,6 +171,18 @@ impl QuantisedDecoder {
         let model = Checkpoint::assemble(config, tensors, &cpu()).map_err(broken)?;
         let Header { parameters, calibration, layers: reports, .. } = header;
         let checkpoint = Checkpoint { model, tokenizer };
+        let places = checkpoint.places().map_err(|error| inner(&error))?;
+        let whole = |parameter: &str, own: &Quantised| {
+            let outputs = places.get(parameter).map(|places| places.iter().map(|place| place.outputs).sum());
+            outputs == Some(own.rows)
+        };
+        if let Some((parameter, own)) = layers.iter().find(|(parameter, own)| !whole(parameter, own)) {
+            return Err(Error::Tensor {
+                name: parameter.clone(),
+                problem: format!("there are whole numbers for {} outputs", own.rows),
+                way_out: AGAIN,
+            });
+        }
         Ok(Self { checkpoint, layers, reports, parameters, calibration })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use backstitch_compress::Rows;
-use backstitch_compress::flexround::QuantisedNetwork;
+use backstitch_compress::flexround::{LayerReport, QuantisedNetwork};
 use serde_json::{Value, json};
 
 use super::Found;
@@ -66,22 +66,34 @@ pub(super) fn warnings(network: &QuantisedNetwork) -> impl Iterator<Item = Strin
     })
 }
 
-pub(super) fn layers(network: &QuantisedNetwork) -> String {
-    let width = network.reports().iter().map(|report| report.name.chars().count()).max().unwrap_or(0).max(5);
+/// A line for every layer.
+pub(super) fn table(reports: &[LayerReport], bits: u8) -> String {
+    let width = reports.iter().map(|report| report.name.chars().count()).max().unwrap_or(0).max(5);
     let mut text = format!(
         "{:<width$}  {:>13}  {:>4}  {:>13}  {:>10}  {:>14}\n",
         "layer", "weights", "bits", "error nearest", "error", "moved 1, 2+"
     );
-    for (report, own) in network.reports().iter().zip(network.layers()) {
+    for report in reports {
         let [_, one, more] = report.moved();
         let size = format!("{}×{}", report.outputs, report.inputs);
         let moved = format!("{:.1} %, {:.1} %", 100.0 * one, 100.0 * more);
         let _ = writeln!(
             text,
-            "{:<width$}  {size:>13}  {:>4}  {:>13.3e}  {:>10.3e}  {moved:>14}",
-            report.name, own.grid.bits, report.before, report.after
+            "{:<width$}  {size:>13}  {bits:>4}  {:>13.3e}  {:>10.3e}  {moved:>14}",
+            report.name, report.before, report.after
         );
     }
+    text
+}
+
+/// What is said while layers are being learned.
+pub(super) fn line(report: &LayerReport) -> String {
+    let LayerReport { name, before, after, seconds, .. } = report;
+    format!("{name}: error {before:.3e} rounded to nearest, {after:.3e} as it was left; {seconds:.1} s")
+}
+
+pub(super) fn layers(network: &QuantisedNetwork) -> String {
+    let mut text = table(network.reports(), network.parameters().bits);
     let calibration = network.calibration();
     let _ = writeln!(
         text,
@@ -114,20 +126,13 @@ pub(super) fn words(found: &Found) -> String {
     text
 }
 
-pub(super) fn layers_csv(network: &QuantisedNetwork) -> String {
+pub(super) fn reports_csv(reports: &[LayerReport], bits: u8) -> String {
     let mut text = String::from("layer,outputs,inputs,bits,error_nearest,error,moved_1,moved_2_or_more\n");
-    for (report, own) in network.reports().iter().zip(network.layers()) {
+    for report in reports {
         let [_, one, more] = report.moved();
-        let _ = writeln!(
-            text,
-            "{},{},{},{},{},{},{one},{more}",
-            quoted(&report.name),
-            report.outputs,
-            report.inputs,
-            own.grid.bits,
-            report.before,
-            report.after
-        );
+        let LayerReport { outputs, inputs, before, after, .. } = report;
+        let name = quoted(&report.name);
+        let _ = writeln!(text, "{name},{outputs},{inputs},{bits},{before},{after},{one},{more}");
     }
     text
 }
