@@ -120,3 +120,79 @@ fn what_cannot_be_quantised_is_refused_and_nothing_is_written() {
         "no quantised network",
     );
 }
+
+/// The folder of a decoder that comes with backstitch, and a text.
+#[cfg(feature = "in-process")]
+fn decoder() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.expect(0, &["embedded", "export", "--skill", "arithmetic", "--out", "full"]);
+    let line = |number: usize| {
+        format!("A bus has {number} riders. At a stop {} get off. How many riders are there now?", number / 3)
+    };
+    let lines: Vec<String> =
+        (0..40).map(|number| serde_json::json!({"text": line(number)}).to_string()).collect();
+    sandbox.write("text.jsonl", lines.join("\n"));
+    sandbox.write("text.txt", (0..40).map(line).collect::<Vec<_>>().join("\n"));
+    sandbox.write("short.txt", line(1));
+    sandbox
+}
+
+#[cfg(feature = "in-process")]
+const DECODER: [&str; 9] =
+    ["run", "flexround", "quantize", "--model", "full", "--steps", "50", "--context", "64"];
+
+#[cfg(feature = "in-process")]
+#[test]
+fn a_decoder_is_quantised_and_measured() {
+    let sandbox = decoder();
+    let rest = ["--calibration", "text.jsonl", "--test", "text.txt", "--out", "small"];
+    let printed = sandbox.expect(0, &[&DECODER[..], &rest].concat()).stdout;
+    assert!(printed.contains("backbone.blocks.3.feed.down.weight"), "{printed}");
+    assert!(printed.contains("perplexity on the test text, ") && printed.contains("times less"), "{printed}");
+    assert_eq!(
+        sandbox.entries("small"),
+        ["config.json", "layers.csv", "model.safetensors", "summary.json", "tokenizer.json"]
+    );
+    let summary: serde_json::Value = serde_json::from_str(&sandbox.read("small/summary.json")).unwrap();
+    assert_eq!(summary["calibration"]["sha256"].as_str().unwrap().len(), 64);
+    // Four bits of blocks, and the rest as it was.
+    assert!(summary["bytes"]["file"].as_f64().unwrap() * 4.0 < summary["bytes"]["before"].as_f64().unwrap());
+    let perplexity = |folder: &str| {
+        let run =
+            ["run", "flexround", "evaluate", "--model", folder, "--text", "text.txt", "--context", "64"];
+        sandbox.expect(0, &[&run[..], &["--json"]].concat()).json()["perplexity"].as_f64().unwrap()
+    };
+    for (folder, which) in [("full", "before"), ("small", "after")] {
+        assert_eq!(perplexity(folder), summary["perplexity"][which].as_f64().unwrap(), "{folder}");
+    }
+    let again = ["run", "flexround", "quantize", "--model", "small", "--calibration", "text.jsonl"];
+    assert!(sandbox.expect(2, &again).stderr.contains("this model is quantised already"));
+}
+
+#[cfg(feature = "in-process")]
+#[test]
+fn mistakes_with_decoders() {
+    let sandbox = decoder();
+    sandbox.write("words.jsonl", "{\"words\": \"a\"}\n");
+    let refused = |rest: &[&str], part: &str| {
+        let said = sandbox.expect(2, &[&DECODER[..], rest, &["--out", "out"]].concat()).stderr;
+        assert!(said.contains(part), "{part}: {said}");
+        assert!(!sandbox.path("out").exists());
+    };
+    refused(&["--calibration", "short.txt"], "tokens, but a sequence has 64");
+    refused(&["--calibration", "absent.txt"], "absent.txt");
+    refused(&["--calibration", "words.jsonl"], "words.jsonl, line 1: missing field `text`");
+    refused(&["--calibration", "text.txt", "--layers", "net.json"], "--layers is for networks in one file");
+    refused(&["--calibration", "text.txt", "--block", "2"], "block is 2, but must be 1 for a decoder");
+    refused(&["--calibration", "text.txt", "--rows", "0"], "--rows is 0");
+    let long =
+        ["run", "flexround", "evaluate", "--model", "full", "--text", "text.txt", "--context", "100000"];
+    assert!(sandbox.expect(2, &long).stderr.contains("--context is 100000, but must be between 2 and"));
+    std::fs::remove_file(sandbox.path("full/tokenizer.json")).unwrap();
+    refused(&["--calibration", "text.txt"], "no tokenizer.json");
+    let mut weights = std::fs::read(sandbox.path("full/model.safetensors")).unwrap();
+    let last = weights.len() - 1;
+    weights.truncate(last);
+    sandbox.write("full/model.safetensors", weights);
+    refused(&["--calibration", "text.txt"], "model.safetensors");
+}
