@@ -158,7 +158,7 @@ pub const SHELF: &[Entry] = &[
     entry("skipdecode", "SkipDecode: Autoregressive Skip Decoding with Batching and Caching for Efficient LLM Inference", "2307.02628", 2023, Family::Compress, State::Planned),
     entry("momentum-decoding", "Momentum Decoding: Open-ended Text Generation As Graph Exploration", "2212.02175", 2022, Family::Compress, State::Planned),
     entry("bct", "Blockwise Compression of Transformer-based Models without Retraining", "2304.01483", 2023, Family::Compress, State::Planned),
-    entry("flexround", "FlexRound: Learnable Rounding based on Element-wise Division for Post-Training Quantization", "2306.00317", 2023, Family::Compress, State::Planned),
+    entry("flexround", "FlexRound: Learnable Rounding based on Element-wise Division for Post-Training Quantization", "2306.00317", 2023, Family::Compress, State::Preview),
     entry("ef21-w", "Error Feedback Reloaded: From Quadratic to Arithmetic Mean of Smoothness Constants", "2402.10774", 2024, Family::Optimize, State::Preview),
     entry("bo-rep", "Bilevel Optimization under Unbounded Smoothness: A New Algorithm and Convergence Analysis", "2401.09587", 2024, Family::Optimize, State::Planned),
     entry("penalty-bilevel", "On Penalty Methods for Nonconvex Bilevel Optimization and First-Order Stochastic Approximation", "2309.01753", 2023, Family::Optimize, State::Preview),

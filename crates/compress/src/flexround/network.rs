@@ -161,7 +161,6 @@ pub struct Network {
     pub(super) shapes: Vec<Vec<usize>>,
 }
 
-/// What reading gives beside the network: its list of layers with batch normalisation folded away.
 impl Network {
     /// Numbers of one row of inputs.
     pub fn inputs(&self) -> usize {
@@ -241,9 +240,21 @@ impl Network {
         }
         let mut found = Self { layers: Vec::new(), shapes: vec![description.input.clone()] };
         let mut kept: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut used: Vec<&String> = Vec::new();
         for (place, kind) in description.layers.iter().enumerate() {
             let place = Place { number: place + 1, kind };
             let shape = found.shapes[found.shapes.len() - 1].clone();
+            if let Kind::Dense { weight, bias } | Kind::Convolution { weight, bias, .. } = kind {
+                for name in std::iter::once(weight).chain(bias) {
+                    if used.contains(&name) {
+                        return place.refuse(
+                            format!("tensor {name:?} belongs to an earlier layer too"),
+                            "give each layer tensors of its own: every layer is rounded for its own inputs",
+                        );
+                    }
+                    used.push(name);
+                }
+            }
             if let Kind::BatchNormalisation { weight, bias, mean, variance, epsilon } = kind {
                 let mut part = |name: &String| -> Result<Vec<f32>, Error> { Ok(tensor(name)?.1) };
                 let parts = [part(weight)?, part(bias)?, part(mean)?, part(variance)?];

@@ -191,6 +191,9 @@ fn layers_that_do_not_fit_are_named() {
     assert!(read(large, &[1, 1, 3, 3]).contains("a window of 3 does not fit into 2"));
     let norm = r#"{"input": [3], "layers": [{"kind": "batch-normalisation", "weight": "a", "bias": "b", "mean": "c", "variance": "d"}]}"#;
     assert!(read(norm, &[3]).contains("right before it"));
+    let twice =
+        r#"{"input": [3], "layers": [{"kind": "dense", "weight": "w"}, {"kind": "dense", "weight": "w"}]}"#;
+    assert!(read(twice, &[3, 3]).contains("belongs to an earlier layer"));
     let lost = r#"{"input": [3], "layers": [{"kind": "add", "name": "x"}]}"#;
     assert!(read(lost, &[3]).contains("nothing is kept"));
     assert!(serde_json::from_str::<Description>(r#"{"input": [3], "layers": [{"kind": "lstm"}]}"#).is_err());

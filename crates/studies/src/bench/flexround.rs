@@ -32,7 +32,20 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(path.display().to_string())
     };
-    let weights = file("weights.bin", drawn("weights", SIDE, SIDE))?;
+    let values = drawn("weights", SIDE, SIDE);
+    let grid = {
+        let weights = Rows::new(SIDE, SIDE, values.clone()).ok_or("the weights are no matrix")?;
+        let mut moments = Moments::new(SIDE);
+        moments.add(&weights).map_err(|error| error.to_string())?;
+        let parameters = Parameters {
+            rounding: Rounding::Nearest,
+            granularity: Granularity::Tensor,
+            ..Parameters::default()
+        };
+        let method = FlexRound::new(parameters).map_err(|error| error.to_string())?;
+        method.quantise("weights", &weights, None, &moments).map_err(|error| error.to_string())?.0.grid
+    };
+    let weights = file("weights.bin", values)?;
     let inputs = file("inputs.bin", correlated())?;
     let wide = file("wide.bin", drawn("wide", WIDE, WIDE))?;
     let wide_inputs = file("wide-inputs.bin", drawn("wide inputs", WIDE_ROWS, WIDE))?;
@@ -42,7 +55,7 @@ fn works(folder: &Path) -> Result<Vec<Work>, String> {
         request: json!({
             "peer": "torch", "what": "learn", "rounding": theirs, "ours": ours, "moments": moments, "weights": weights,
             "inputs": inputs, "side": SIDE, "rows": ROWS, "batch": 32, "steps": 1000, "bits": 4,
-            "rate": if theirs == "flexround" { 3e-3 } else { 1e-2 },
+            "rate": if theirs == "flexround" { 3e-3 } else { 1e-2 }, "scale": grid.scales[0], "zero": grid.zeros[0],
         }),
         compare: Box::new(compare_learned),
     };
@@ -141,7 +154,7 @@ fn learn(request: &Value) -> Result<Reply, String> {
     moments.add(&inputs).map_err(|error| error.to_string())?;
     let network = one_layer(&weights)?;
     let begin = Instant::now();
-    // From the rows on, moments included.
+    // From the rows on: the search for the grid and the moments are in it, of which the peer is spared the first and needs no second.
     let found = method.quantise_network(&network, &inputs).map_err(|error| error.to_string())?;
     let seconds = begin.elapsed().as_secs_f64();
     let error = moments.relative_error(&weights, &found.layers()[0].weights());
