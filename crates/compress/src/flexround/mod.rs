@@ -38,7 +38,9 @@
 //!    computed anew. Blocks of several layers take batches. Test: `moments_and_rows_learn_the_same`.
 //! 2. Where learning ends with a larger error on the calibration rows than rounding to nearest, the latter is kept. Test:
 //!    `a_rate_that_is_too_high_is_not_worse_than_nearest`.
-//! 3. AdaQuant's added number is in steps of the grid. Test: `gradients_are_those_of_differences`.
+//! 3. Decoders are quantised layer by layer, not block by block: each for the inputs that the layers before it give once they are quantised. Test:
+//!    `more_bits_are_nearer_and_learning_helps`.
+//! 4. AdaQuant's added number is in steps of the grid. Test: `gradients_are_those_of_differences`.
 //!
 //! # Errors
 //!
