@@ -32,6 +32,8 @@ mod lipschitz;
 mod locality;
 #[cfg(any(feature = "graph", feature = "optimize", feature = "statistics"))]
 mod model_file;
+#[cfg(feature = "sequence")]
+mod negative_eigenvalues;
 #[cfg(any(
     feature = "continual",
     feature = "graph",
@@ -40,6 +42,7 @@ mod model_file;
     feature = "optimize",
     feature = "reason",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 pub(crate) mod output;
@@ -92,6 +95,9 @@ pub(crate) enum Method {
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::locality::CARD.summary)]
     Locality(locality::Locality),
+    #[cfg(feature = "sequence")]
+    #[command(about = backstitch_sequence::negative_eigenvalues::CARD.summary)]
+    NegativeEigenvalues(negative_eigenvalues::NegativeEigenvaluesArguments),
     #[cfg(feature = "optimize")]
     #[command(name = "ef21-w", about = backstitch_optimize::ef21_w::CARD.summary)]
     Ef21W(ef21_w::Ef21W),
@@ -150,6 +156,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
         #[cfg(feature = "language")]
         Method::Locality(locality) => locality::execute(&locality, common),
+        #[cfg(feature = "sequence")]
+        Method::NegativeEigenvalues(arguments) => negative_eigenvalues::execute(&arguments, common),
         #[cfg(feature = "optimize")]
         Method::Ef21W(ef21_w) => ef21_w::execute(&ef21_w, common),
         #[cfg(feature = "optimize")]

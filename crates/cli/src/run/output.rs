@@ -11,6 +11,7 @@ use std::path::Path;
     feature = "networks",
     feature = "optimize",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 use backstitch_claim::write::sync_folder;
@@ -19,7 +20,13 @@ use backstitch_claim::write::write_atomic;
 use crate::failure::Failure;
 
 /// Writes one file whole.
-#[cfg(any(feature = "continual", feature = "language", feature = "networks", feature = "reason"))]
+#[cfg(any(
+    feature = "continual",
+    feature = "language",
+    feature = "networks",
+    feature = "reason",
+    feature = "sequence"
+))]
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
 }
@@ -57,6 +64,7 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
     feature = "networks",
     feature = "optimize",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 pub(crate) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
@@ -100,7 +108,13 @@ pub(super) fn json(summary: &serde_json::Value) -> Result<String, Failure> {
 }
 
 /// A field of a CSV file, in quotes where it needs them.
-#[cfg(any(feature = "continual", feature = "networks", feature = "science", feature = "statistics"))]
+#[cfg(any(
+    feature = "continual",
+    feature = "networks",
+    feature = "science",
+    feature = "sequence",
+    feature = "statistics"
+))]
 pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
