@@ -6,7 +6,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use backstitch_numerics::Stream;
-use backstitch_sequence::negative_eigenvalues::sequences::{Sequence, read_sequences};
+use backstitch_sequence::negative_eigenvalues::sequences::{Sequence, Vocabulary, read_sequences};
 use backstitch_sequence::negative_eigenvalues::tasks::{Example, Group, Task};
 use backstitch_sequence::negative_eigenvalues::{
     Automaton, Eigenvalues, Mixer, Model, NegativeEigenvalues, Parameters, Prediction, Stepper, spectra,
@@ -282,8 +282,18 @@ fn parameters(arguments: &FitArguments, seed: u64) -> Parameters {
 
 fn fit(arguments: &FitArguments, common: &Common) -> Result<i32, Failure> {
     let method = NegativeEigenvalues::new(parameters(arguments, common.seed)).map_err(Failure::input)?;
+    if arguments.out.exists() && !arguments.out.is_dir() {
+        // Before time is spent on training.
+        let message = format!("{} is a file, but must be a folder", arguments.out.display());
+        return Err(Failure::input(message).hint("give another --out"));
+    }
     let sequences = read_sequences(&arguments.data).map_err(Failure::input)?;
     let test = arguments.test.as_deref().map(read_sequences).transpose().map_err(Failure::input)?;
+    // Before time is spent on training.
+    let vocabulary = Vocabulary::of(&sequences).map_err(|error| in_file(&arguments.data, &error))?;
+    for (sequence, file) in test.iter().flatten().zip(arguments.test.iter().cycle()) {
+        vocabulary.encode(sequence).map_err(|error| in_file(file, &error))?;
+    }
     let every = (arguments.steps / 10).max(1);
     let fitted = method
         .fit_watched(&sequences, |report| {

@@ -16,7 +16,8 @@ pub const CARD: Card = Card {
             answers token by token in constant time and memory; finding out which layer a given automaton needs",
     does_not_help: "labels that a short window decides, for which any layer will do; counting modulo a number that is no power of two with diagonal layers, or with \
                     one layer of one Householder step per token; sequences many times longer than those trained on, since eigenvalues come near -1 but not \
-                    quite (--snap helps); tasks where a gated recurrent unit trains well and speed does not matter",
+                    quite (--snap helps); turns that one swap does not make, which training with more Householder steps does not find from every seed: try several; \
+                    tasks where a gated recurrent unit trains well and speed does not matter",
     example: "backstitch run negative-eigenvalues fit --data sequences.jsonl --out model",
     deviations: &[
         "A learned token stands before every sequence, so that states begin with something. Without it a delta layer with eigenvalues in [0, 1] and \

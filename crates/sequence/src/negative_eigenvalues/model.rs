@@ -211,7 +211,7 @@ impl Model {
             for (row, example) in some.iter().enumerate() {
                 let own = &logits[row * batch.length() * config.classes..];
                 let each = own.chunks_exact(config.classes).take(example.tokens.len());
-                out.push(each.map(|logits| decide(logits)).collect());
+                out.push(each.map(decide).collect());
             }
         }
         Ok(out)
