@@ -153,7 +153,7 @@ pub const SHELF: &[Entry] = &[
     entry("order-matters", "Order Matters: Sequence to sequence for sets", "1511.06391", 2015, Family::Language, State::Planned),
     entry("s4", "Efficiently Modeling Long Sequences with Structured State Spaces", "2111.00396", 2021, Family::Sequence, State::Planned),
     entry("s4-ptd", "Robustifying State-space Models for Long Sequences via Approximate Diagonalization", "2310.01698", 2023, Family::Sequence, State::Planned),
-    entry("negative-eigenvalues", "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", "2411.12537", 2024, Family::Sequence, State::Planned),
+    entry("negative-eigenvalues", "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", "2411.12537", 2024, Family::Sequence, State::Preview),
     entry("rearec", "Think Before Recommend: Unleashing the Latent Reasoning Power for Sequential Recommendation", "2503.22675", 2025, Family::Sequence, State::Planned),
     entry("skipdecode", "SkipDecode: Autoregressive Skip Decoding with Batching and Caching for Efficient LLM Inference", "2307.02628", 2023, Family::Compress, State::Planned),
     entry("momentum-decoding", "Momentum Decoding: Open-ended Text Generation As Graph Exploration", "2212.02175", 2022, Family::Compress, State::Planned),

@@ -15,12 +15,12 @@ use arguments::{Arguments, Verb};
 use failure::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, Failure};
 
 /// Wings that train make and drop many buffers.
-#[cfg(feature = "language")]
+#[cfg(any(feature = "language", feature = "sequence"))]
 #[global_allocator]
 static ALLOCATOR: backstitch_nn::MiMalloc = backstitch_nn::MiMalloc;
 
 fn main() {
-    #[cfg(feature = "language")]
+    #[cfg(any(feature = "language", feature = "sequence"))]
     backstitch_nn::keep_freed_memory();
     std::process::exit(match execute() {
         Ok(code) => code,

@@ -10,6 +10,7 @@
 //! of threads.
 
 pub mod attention;
+pub mod delta;
 pub mod elementwise;
 pub mod embedding;
 pub mod linear;
@@ -21,6 +22,7 @@ mod product;
 mod real;
 pub mod recurrent;
 pub mod rotary;
+pub mod scan;
 pub mod softmax;
 pub mod step;
 

@@ -60,3 +60,19 @@ pub(crate) fn add_up<T: Real>(partial: &[Vec<T>], out: &mut [T]) {
         }
     }
 }
+
+/// `y = x W + b` of one row, on one core: what answers token by token.
+pub fn row<T: Real>(x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            match bias {
+                Some(bias) => y.copy_from_slice(bias),
+                None => y.fill(T::ZERO),
+            }
+            for (&x, weights) in x.iter().zip(weight.chunks_exact(y.len().max(1))) {
+                y.iter_mut().zip(weights).for_each(|(y, &w)| *y += x * w);
+            }
+        },
+    );
+}

@@ -24,6 +24,8 @@ pub mod forward_gnn;
 pub mod lipschitz;
 #[cfg(feature = "language")]
 pub mod locality;
+#[cfg(feature = "sequence")]
+pub mod negative_eigenvalues;
 #[cfg(feature = "language")]
 pub mod nn;
 #[cfg(feature = "optimize")]

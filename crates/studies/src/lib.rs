@@ -31,6 +31,8 @@ pub mod forward_gnn;
 pub mod lipschitz;
 #[cfg(feature = "language")]
 pub mod locality;
+#[cfg(feature = "sequence")]
+pub mod negative_eigenvalues;
 #[cfg(feature = "optimize")]
 pub mod penalty_bilevel;
 #[cfg(feature = "reason")]
@@ -47,7 +49,7 @@ pub mod spt;
 pub mod textgrad;
 #[cfg(feature = "statistics")]
 pub mod topo;
-#[cfg(feature = "language")]
+#[cfg(any(feature = "language", feature = "sequence"))]
 mod training;
 #[cfg(feature = "networks")]
 pub mod weight_matching;
@@ -96,6 +98,12 @@ pub const METHODS: &[Method] = &[
         card: &backstitch_language::locality::CARD,
         study: &locality::STUDY,
         bench: &bench::locality::BENCH,
+    },
+    #[cfg(feature = "sequence")]
+    Method {
+        card: &backstitch_sequence::negative_eigenvalues::CARD,
+        study: &negative_eigenvalues::STUDY,
+        bench: &bench::negative_eigenvalues::BENCH,
     },
     #[cfg(feature = "compress")]
     Method {

@@ -34,6 +34,8 @@ mod lipschitz;
 mod locality;
 #[cfg(any(feature = "graph", feature = "optimize", feature = "statistics"))]
 mod model_file;
+#[cfg(feature = "sequence")]
+mod negative_eigenvalues;
 #[cfg(any(
     feature = "compress",
     feature = "continual",
@@ -43,6 +45,7 @@ mod model_file;
     feature = "optimize",
     feature = "reason",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 pub(crate) mod output;
@@ -95,6 +98,9 @@ pub(crate) enum Method {
     #[cfg(feature = "language")]
     #[command(about = backstitch_language::locality::CARD.summary)]
     Locality(locality::Locality),
+    #[cfg(feature = "sequence")]
+    #[command(about = backstitch_sequence::negative_eigenvalues::CARD.summary)]
+    NegativeEigenvalues(negative_eigenvalues::NegativeEigenvaluesArguments),
     #[cfg(feature = "compress")]
     #[command(name = "flexround", about = backstitch_compress::flexround::CARD.summary)]
     FlexRound(flexround::FlexRoundArguments),
@@ -156,6 +162,8 @@ pub(crate) fn execute(method: Method, common: &Common) -> Result<i32, Failure> {
         Method::ReversalCurse(reversal_curse) => reversal_curse::execute(&reversal_curse, common),
         #[cfg(feature = "language")]
         Method::Locality(locality) => locality::execute(&locality, common),
+        #[cfg(feature = "sequence")]
+        Method::NegativeEigenvalues(arguments) => negative_eigenvalues::execute(&arguments, common),
         #[cfg(feature = "compress")]
         Method::FlexRound(arguments) => flexround::execute(&arguments, common),
         #[cfg(feature = "optimize")]

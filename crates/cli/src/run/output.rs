@@ -12,6 +12,7 @@ use std::path::Path;
     feature = "networks",
     feature = "optimize",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 use backstitch_claim::write::sync_folder;
@@ -25,7 +26,8 @@ use crate::failure::Failure;
     feature = "continual",
     feature = "language",
     feature = "networks",
-    feature = "reason"
+    feature = "reason",
+    feature = "sequence",
 ))]
 pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     write_atomic(path, contents, "output").map_err(|error| unwritten(path, &error))
@@ -65,6 +67,7 @@ pub(crate) fn refuse_same(out: &Path, other: &Path, option: &str) -> Result<(), 
     feature = "networks",
     feature = "optimize",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 pub(crate) fn write_all(folder: &Path, files: &[(&str, impl AsRef<[u8]>)]) -> Result<(), Failure> {
@@ -113,6 +116,7 @@ pub(super) fn json(summary: &serde_json::Value) -> Result<String, Failure> {
     feature = "continual",
     feature = "networks",
     feature = "science",
+    feature = "sequence",
     feature = "statistics"
 ))]
 pub(super) fn quoted(text: &str) -> String {

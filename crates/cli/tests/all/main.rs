@@ -29,6 +29,7 @@ mod run_lipschitz;
 mod run_locality;
 #[cfg(all(feature = "mpi", target_os = "linux"))]
 mod run_mpi;
+mod run_negative_eigenvalues;
 mod run_others;
 mod run_penalty_bilevel;
 mod run_probtree;

@@ -4,6 +4,7 @@
 //! precision.
 
 mod attention;
+mod delta;
 mod elementwise;
 mod embedding;
 mod linear;
@@ -12,9 +13,11 @@ mod memory;
 mod norm;
 mod recurrent;
 mod rotary;
+mod scan;
 mod softmax;
 
 pub use attention::attention;
+pub use delta::delta_rule;
 pub use elementwise::{activation, gated};
 pub use embedding::embedding;
 pub use linear::linear;
@@ -23,6 +26,7 @@ pub use memory::{Memory, extend};
 pub use norm::norm;
 pub use recurrent::{gru, lstm};
 pub use rotary::{Angles, rotate};
+pub use scan::scan;
 pub use softmax::softmax;
 
 use burn::backend::tensor::FloatTensor;

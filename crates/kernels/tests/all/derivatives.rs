@@ -8,7 +8,7 @@ use backstitch_kernels::{embedding, linear, loss, norm, rotary, softmax, step};
 use crate::{CASES, draws, sizes};
 
 /// The derivative of `Σ weights · f(x)` along each coordinate of `x`, at most 40 of them, against `gradient`.
-fn check(
+pub(crate) fn check(
     name: &str,
     case: u64,
     x: &[f64],
@@ -37,7 +37,7 @@ fn check(
     }
 }
 
-fn close(name: &str, case: u64, found: &[f64], wanted: &[f64]) {
+pub(crate) fn close(name: &str, case: u64, found: &[f64], wanted: &[f64]) {
     assert_eq!(found.len(), wanted.len(), "{name} case {case}");
     for (a, b) in found.iter().zip(wanted) {
         assert!((a - b).abs() <= 1e-11 * b.abs().max(1.0), "{name} case {case}: {a} {b}");

@@ -1,6 +1,7 @@
 //! All integration tests of this crate, one binary.
 
 mod derivatives;
+mod linear_recurrences;
 mod operations;
 
 use backstitch_numerics::Stream;

@@ -9,6 +9,7 @@ mod weights;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::decoder::{Decoder, DecoderConfig};
@@ -157,6 +158,32 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// The weights of any model as the bytes of a safetensors file, by the names of [`named_parameters`].
+///
+/// # Errors
+/// If they cannot be laid out.
+pub fn weights_bytes<M: Module>(model: &M) -> Result<Vec<u8>, NnError> {
+    state::safetensors_bytes(&named_parameters(model), Precision::Single, None)
+}
+
+/// A model of the same shape with the weights of such a file.
+///
+/// # Errors
+/// What is wrong with the bytes: no safetensors file, a tensor that is missing, too many or of another shape, a weight that is not
+/// finite.
+pub fn read_weights<M: Module>(model: M, bytes: &[u8]) -> Result<M, String> {
+    let tensors = weights::parse(bytes)?;
+    for (name, tensor) in &tensors {
+        if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
+            return Err(format!("the tensor `{name}` holds {value}"));
+        }
+    }
+    with_parameters(model, tensors).map_err(|error| match error {
+        NnError::State { reason } => reason,
+        other => other.to_string(),
+    })
 }
 
 /// Every tensor is compared with the configuration before anything of its size is made.
