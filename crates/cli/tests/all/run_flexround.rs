@@ -32,7 +32,8 @@ fn sandbox() -> Sandbox {
     let (a, b, c) = (some(24), some(6), some(12));
     let mut broken = a.clone();
     broken[7] = f32::NAN;
-    let tensors = |a: Vec<f32>| [("a", &[6, 4][..], a), ("b", &[6], b.clone()), ("c", &[2, 6], c.clone())];
+    let tensors =
+        |a: Vec<f32>| [("a", &[6, 4][..], a), ("b", &[6][..], b.clone()), ("c", &[2, 6][..], c.clone())];
     sandbox.write("net.safetensors", weights(&tensors(a)));
     sandbox.write("nan.safetensors", weights(&tensors(broken)));
     sandbox.write("net.json", LAYERS);

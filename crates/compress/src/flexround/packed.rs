@@ -213,34 +213,57 @@ fn unpack(halves: bool, data: &[u8], scale: f32, zero: f32, weights: &mut [f32])
     }
 }
 
-/// Σ q x of one output for several rows.
+/// Σ q x of one output for several rows. Loops are over as many lanes as a register has, so that sums stay in registers.
 #[inline(always)]
 fn dots<const HALVES: bool, const ROWS: usize>(data: &[u8], values: &[f32], blocks: usize) -> [f32; ROWS] {
-    let mut sums = [[0.0_f32; HALF]; ROWS];
+    const LANES: usize = 16;
+    let mut sums = [[[0.0_f32; LANES]; BLOCK / LANES]; ROWS];
     let step = if HALVES { HALF } else { BLOCK };
-    for block in 0..blocks / BLOCK {
-        let data = &data[block * step..(block + 1) * step];
-        let (mut low, mut high) = ([0.0_f32; HALF], [0.0_f32; HALF]);
-        for lane in 0..HALF {
-            if HALVES {
-                low[lane] = f32::from(data[lane] & 15);
-                high[lane] = f32::from(data[lane] >> 4);
-            } else {
-                low[lane] = f32::from(data[lane]);
-                high[lane] = f32::from(data[HALF + lane]);
+    for (block, data) in data.chunks_exact(step).enumerate() {
+        let bytes = data.as_chunks::<LANES>().0;
+        let mut weights = [[0.0_f32; LANES]; BLOCK / LANES];
+        if HALVES {
+            // Written out: a choice inside one loop keeps it from becoming vector code.
+            let (first, second) = (&bytes[0], &bytes[1]);
+            for lane in 0..LANES {
+                weights[0][lane] = i32::from(first[lane] & 15) as f32;
+            }
+            for lane in 0..LANES {
+                weights[1][lane] = i32::from(second[lane] & 15) as f32;
+            }
+            for lane in 0..LANES {
+                weights[2][lane] = i32::from(first[lane] >> 4) as f32;
+            }
+            for lane in 0..LANES {
+                weights[3][lane] = i32::from(second[lane] >> 4) as f32;
+            }
+        } else {
+            for (weights, own) in weights.iter_mut().zip(bytes) {
+                for lane in 0..LANES {
+                    weights[lane] = i32::from(own[lane]) as f32;
+                }
             }
         }
         for row in 0..ROWS {
-            let x = &values[row * blocks + block * BLOCK..][..BLOCK];
-            for lane in 0..HALF {
-                sums[row][lane] = low[lane].mul_add(x[lane], sums[row][lane]);
-            }
-            for lane in 0..HALF {
-                sums[row][lane] = high[lane].mul_add(x[HALF + lane], sums[row][lane]);
+            let x = values[row * blocks + block * BLOCK..][..BLOCK].as_chunks::<LANES>().0;
+            for part in 0..BLOCK / LANES {
+                add_products(&mut sums[row][part], weights[part], &x[part]);
             }
         }
     }
-    std::array::from_fn(|row| total(&sums[row]))
+    std::array::from_fn(|row| {
+        let parts = &sums[row];
+        let both: [f32; LANES] =
+            std::array::from_fn(|lane| (parts[0][lane] + parts[1][lane]) + (parts[2][lane] + parts[3][lane]));
+        both.iter().sum()
+    })
+}
+
+#[inline(always)]
+fn add_products(sums: &mut [f32; 16], weights: [f32; 16], x: &[f32; 16]) {
+    for lane in 0..16 {
+        sums[lane] = weights[lane].mul_add(x[lane], sums[lane]);
+    }
 }
 
 #[inline(always)]
